@@ -1,0 +1,42 @@
+-- name: enqueueBatch
+select id, queue_id, due_at, enqueued_at, priority, max_attempts
+from :"schema".pgqrs_enqueue_batch($1::text, $2::text::jsonb)
+
+-- name: claim
+select * from :"schema".pgqrs_claim($1::text, $2::integer, $3::bigint, $4::bigint, $5::integer[], $6::timestamptz[])
+
+-- name: claimType
+select * from :"schema".pgqrs_claim_type($1::text, $2::integer, $3::bigint, $4::bigint, $5::text)
+
+-- name: archiveHeld
+select a.id from :"schema".pgqrs_archive_held($1::bigint[], $2::integer[], 'archived', $3::text, null) as a(id)
+
+-- name: deleteHeld
+select d.id from :"schema".pgqrs_delete_held($1::bigint[], $2::integer[]) as d(id)
+
+-- name: releaseHeld
+select r.id from :"schema".pgqrs_release_held($1::bigint[], $2::integer[], $3::bigint) as r(id)
+
+-- name: extendHeld
+select e.id from :"schema".pgqrs_extend_held($1::bigint[], $2::integer[], $3::bigint) as e(id)
+
+-- name: failHeld
+select id, dead from :"schema".pgqrs_fail_held($1::bigint[], $2::integer[], $3::text[], $4::bigint[])
+
+-- name: postpone
+-- A producer's extendVisibility by id: lengthens the lease of whoever holds the message, or, when nobody does,
+-- puts off the time at which it is due.
+update :"schema".pgqrs_messages m
+set leased_until = case when m.leased_until > clock_timestamp()
+      then m.leased_until + $3::bigint * interval '1 millisecond' else m.leased_until end,
+    due_at = case when m.leased_until > clock_timestamp()
+      then m.due_at else greatest(m.due_at, clock_timestamp()) + $3::bigint * interval '1 millisecond' end
+from :"schema".pgqrs_queues q
+where m.id = $2::bigint and q.id = m.queue_id and q.name = $1::text
+returning m.id
+
+-- name: removeMessage
+select :"schema".pgqrs_remove($1::bigint, $2::bigint, $3::boolean, $4::text, $5::boolean) as result
+
+-- name: redrive
+select r.id from :"schema".pgqrs_redrive($1::text, $2::bigint[], $3::integer) as r(id)

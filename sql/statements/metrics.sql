@@ -1,0 +1,31 @@
+-- name: queueMetrics
+-- Of one queue by name, or of all where $1 is null. What waits in the live table with no attempt left counts as
+-- dead: it is never delivered again.
+select q.id, q.name,
+  coalesce(l.pending, 0) as pending, coalesce(l.leased, 0) as leased, coalesce(l.delayed, 0) as delayed,
+  coalesce(l.spent, 0) + coalesce(a.dead, 0) as dead, coalesce(a.archived, 0) as archived,
+  l.oldest_pending_age_ms
+from :"schema".pgqrs_queues q
+left join lateral (
+  select
+    count(*) filter (where s.state = 'pending') as pending,
+    count(*) filter (where s.state = 'leased') as leased,
+    count(*) filter (where s.state = 'delayed') as delayed,
+    count(*) filter (where s.state = 'spent') as spent,
+    round(extract(epoch from clock_timestamp() - min(s.due_at) filter (where s.state = 'pending')) * 1000)::bigint
+      as oldest_pending_age_ms
+  from (
+    select m.due_at, case
+      when m.leased_until > clock_timestamp() then 'leased'
+      when m.leased_until is not null and m.attempt - m.given_back >= m.max_attempts then 'spent'
+      when m.due_at > clock_timestamp() then 'delayed'
+      else 'pending' end as state
+    from :"schema".pgqrs_messages m where m.queue_id = q.id
+  ) s
+) l on true
+left join lateral (
+  select count(*) filter (where a.outcome = 'dead') as dead, count(*) filter (where a.outcome = 'archived') as archived
+  from :"schema".pgqrs_archive a where a.queue_id = q.id
+) a on true
+where $1::text is null or q.name = $1::text
+order by q.name

@@ -1,0 +1,30 @@
+-- name: insertQueue
+insert into :"schema".pgqrs_queues (name, max_attempts) values ($1::text, coalesce($2::integer, 5))
+on conflict (name) do nothing
+returning id, name, max_attempts, created_at
+
+-- name: getQueue
+select id, name, max_attempts, created_at from :"schema".pgqrs_queues where id = $1::bigint
+
+-- name: getQueueByName
+select id, name, max_attempts, created_at from :"schema".pgqrs_queues where name = $1::text
+
+-- name: listQueues
+select id, name, max_attempts, created_at from :"schema".pgqrs_queues
+where id > $1::bigint order by id limit $2::integer offset $3::bigint
+
+-- name: listQueuesByName
+select id, name, max_attempts, created_at from :"schema".pgqrs_queues
+where name > $1::text order by name limit $2::integer
+
+-- name: countQueues
+select count(*) as count from :"schema".pgqrs_queues
+
+-- name: countQueuesById
+select count(*) as count from :"schema".pgqrs_queues where id = $1::bigint
+
+-- name: lockQueue
+select id, name, max_attempts, created_at from :"schema".pgqrs_queues where name = $1::text for update
+
+-- name: deleteQueue
+delete from :"schema".pgqrs_queues where id = $1::bigint returning id
