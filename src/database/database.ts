@@ -1,0 +1,114 @@
+// A driver bound to a schema: the statements of sql/, by name. It rides on the pool that a program holds, so
+// that `new Consumer(pool, queue)` needs no more than the pool.
+import { createHash } from 'node:crypto'
+import { PgqrsError } from '../words/errors.js'
+import { schemaNameProblem } from '../words/names.js'
+import type { Driver, Executor, Row, Statement, TransactionExecutor } from './driver.js'
+import { isPgPool, PgDriver, type PgPool } from './drivers/pg.js'
+import { statements } from './sql.generated.js'
+
+export type StatementName = keyof typeof statements
+
+/** What a session and a whole database can both do: run a statement of sql/ by its name. */
+export interface Session {
+  readonly schema: string
+  run(name: StatementName, values?: readonly unknown[]): Promise<Row[]>
+}
+
+export interface TransactionSession extends Session {
+  /** Runs one of the migration scripts, with the schema's name put in. */
+  script(sql: string): Promise<void>
+}
+
+/** What the classes above take from the configuration when they are given a pool alone. */
+export interface Defaults {
+  readonly schema: string
+  readonly defaultLockTimeSeconds: number
+  readonly defaultMaxBatchSize: number
+  readonly preparedStatements?: 'auto' | 'on' | 'off'
+}
+
+const builtIn: Defaults = { schema: 'public', defaultLockTimeSeconds: 5, defaultMaxBatchSize: 100 }
+const rider = Symbol.for('pgqrs.database')
+
+export class Database implements Session {
+  readonly driver: Driver
+  readonly defaults: Defaults
+  readonly #statements = new Map<StatementName, Statement>()
+  readonly #identifier: string
+  readonly #literal: string
+  readonly #mark: string
+
+  constructor(driver: Driver, defaults: Defaults = builtIn) {
+    const problem = schemaNameProblem(defaults.schema)
+    if (problem !== null)
+      throw new PgqrsError('CONFIG_INVALID', `schema: ${JSON.stringify(defaults.schema)}: ${problem}.`)
+    this.driver = driver
+    this.defaults = defaults
+    this.#identifier = `"${defaults.schema.replaceAll('"', '""')}"`
+    this.#literal = `'${defaults.schema.replaceAll("'", "''")}'`
+    this.#mark = createHash('sha256').update(defaults.schema).digest('hex').slice(0, 8)
+  }
+
+  get schema(): string {
+    return this.defaults.schema
+  }
+
+  /**
+   * The database behind a pool: a pool of pgqrs brings it along; for a pool of the program's own one is made,
+   * with the schema of `defaults` or `public`.
+   * @throws PgqrsError ARGUMENT_INVALID when it is no pool
+   */
+  static of(pool: unknown, defaults?: Defaults): Database {
+    if (pool instanceof Database) return pool
+    if (!isPgPool(pool))
+      throw new PgqrsError('ARGUMENT_INVALID', 'The pool is no pool.', {
+        hint: 'Give admin.pool, or a Pool of the package pg.',
+      })
+    const brought = (pool as { [rider]?: Database })[rider]
+    if (brought && (defaults === undefined || defaults.schema === brought.schema)) return brought
+    return new Database(brought?.driver ?? new PgDriver(pool, defaults?.preparedStatements), defaults)
+  }
+
+  /** Lets the pool bring this database along from now on. */
+  rideOn(pool: PgPool): void {
+    Object.defineProperty(pool, rider, { value: this, configurable: true })
+  }
+
+  run(name: StatementName, values: readonly unknown[] = []): Promise<Row[]> {
+    return this.driver.run(this.#statement(name), values)
+  }
+
+  /** The same statements inside the caller's own transaction; the database itself where there is none. */
+  in(tx: unknown): Session {
+    return tx === undefined ? this : this.#session(this.driver.enlist(tx))
+  }
+
+  /** Runs `work` in a transaction of its own. */
+  transaction<T>(work: (session: TransactionSession) => Promise<T>): Promise<T> {
+    return this.driver.transaction((tx: TransactionExecutor) =>
+      work({ ...this.#session(tx), script: (sql) => tx.script(this.#render(sql)) }),
+    )
+  }
+
+  #session(executor: Executor): Session {
+    return {
+      schema: this.schema,
+      run: (name, values = []) => executor.run(this.#statement(name), values),
+    }
+  }
+
+  #statement(name: StatementName): Statement {
+    let statement = this.#statements.get(name)
+    if (statement === undefined) {
+      statement = { name: `pgqrs_${name}_${this.#mark}`, text: this.#render(statements[name]) }
+      this.#statements.set(name, statement)
+    }
+    return statement
+  }
+
+  /** The schema is the one thing that is not the same in every installation; it is put in here and only here. */
+  #render(sql: string): string {
+    return sql.replaceAll(':"schema"', () => this.#identifier).replaceAll(":'schema'", () => this.#literal)
+  }
+}

@@ -1,0 +1,38 @@
+// The seam between pgqrs and whatever speaks to PostgreSQL. drivers/ implement it; nothing above it knows which
+// one is there.
+//
+// What a driver owes: values go in as parameters (strings, numbers, booleans, null, Date, and arrays of these);
+// rows come out with bigint as a string of digits, integers and floats as numbers, timestamptz as Date, jsonb as
+// the parsed value, boolean as boolean, null as null. Errors leave as PgqrsError, through sqlstates.ts.
+
+/** A text to run, and a name under which the server may keep its plan. */
+export interface Statement {
+  readonly name: string
+  readonly text: string
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: a row's shape is its statement's; tables/ turns rows into objects
+export type Row = Record<string, any>
+
+/** Runs statements, on some connection of the pool or inside one transaction. */
+export interface Executor {
+  run(statement: Statement, values: readonly unknown[]): Promise<Row[]>
+}
+
+/** An executor inside a transaction that the driver began. */
+export interface TransactionExecutor extends Executor {
+  /** Runs a script of several statements without parameters. */
+  script(text: string): Promise<void>
+}
+
+export interface Driver extends Executor {
+  /** Begins a transaction, commits when `work` resolves, rolls back when it rejects. */
+  transaction<T>(work: (tx: TransactionExecutor) => Promise<T>): Promise<T>
+  /**
+   * An executor inside a transaction that the caller began, on the caller's own client.
+   * @throws PgqrsError ARGUMENT_INVALID when it is no client of this driver
+   */
+  enlist(tx: unknown): Executor
+  /** Closes what the driver itself has opened. */
+  close(): Promise<void>
+}

@@ -1,0 +1,169 @@
+// The driver for the package `pg` (node-postgres): a pool of pgqrs or of the program's own.
+import pg from 'pg'
+import { PgqrsError } from '../../words/errors.js'
+import type { Driver, Executor, Row, Statement, TransactionExecutor } from '../driver.js'
+import { isConnectionError, translate } from '../sqlstates.js'
+import { parserOf } from './pg-types.js'
+
+interface Query {
+  text: string
+  values?: unknown[]
+  name?: string
+  types?: { getTypeParser: typeof parserOf }
+}
+
+/** As much of a client of `pg` as is used here. */
+export interface PgClient {
+  query(query: Query): Promise<{ rows: Row[] }>
+  readonly processID?: number | null
+}
+
+export interface PgPoolClient extends PgClient {
+  release(broken?: boolean): void
+}
+
+/** As much of a Pool of `pg` as is used here. */
+export interface PgPool {
+  connect(): Promise<PgPoolClient>
+  end(): Promise<void>
+  readonly totalCount: number
+}
+
+export function isPgPool(pool: unknown): pool is PgPool {
+  return (
+    typeof pool === 'object' &&
+    pool !== null &&
+    'totalCount' in pool &&
+    typeof (pool as PgPool).connect === 'function' &&
+    typeof (pool as PgPool).end === 'function'
+  )
+}
+
+const types = { getTypeParser: parserOf }
+
+export class PgDriver implements Driver {
+  readonly #pool: PgPool
+  readonly #naming: 'auto' | 'on' | 'off'
+  /** Whether a connection goes straight to the server, so that the names of its statements are its own. */
+  readonly #direct = new WeakMap<PgClient, boolean>()
+
+  constructor(pool: PgPool, naming: 'auto' | 'on' | 'off' = 'auto') {
+    this.#pool = pool
+    this.#naming = naming
+  }
+
+  /** A pool of our own. Errors of idle connections are not the program's business: the pool replaces them. */
+  static pool(options: { dsn: string; maxConnections: number; connectionTimeoutSeconds: number }): pg.Pool {
+    const pool = new pg.Pool({
+      connectionString: options.dsn,
+      max: options.maxConnections,
+      connectionTimeoutMillis: Math.ceil(options.connectionTimeoutSeconds * 1_000),
+      keepAlive: true,
+      application_name: 'pgqrs',
+    })
+    pool.on('error', () => {})
+    return pool
+  }
+
+  async run(statement: Statement, values: readonly unknown[]): Promise<Row[]> {
+    const client = await this.#connect()
+    let broken = false
+    try {
+      return await this.#query(client, statement, values, await this.#mayName(client))
+    } catch (error) {
+      broken = isConnectionError(error)
+      throw translate(error)
+    } finally {
+      client.release(broken)
+    }
+  }
+
+  async transaction<T>(work: (tx: TransactionExecutor) => Promise<T>): Promise<T> {
+    const client = await this.#connect()
+    let broken = false
+    try {
+      const named = await this.#mayName(client)
+      await client.query({ text: 'begin isolation level read committed' })
+      const result = await work({
+        run: (statement, values) => this.#query(client, statement, values, named),
+        script: async (text) => {
+          await client.query({ text })
+        },
+      })
+      await client.query({ text: 'commit' })
+      return result
+    } catch (error) {
+      broken = isConnectionError(error)
+      if (!broken)
+        await client.query({ text: 'rollback' }).catch(() => {
+          broken = true
+        })
+      throw translate(error)
+    } finally {
+      client.release(broken)
+    }
+  }
+
+  enlist(tx: unknown): Executor {
+    if (isPgPool(tx))
+      throw new PgqrsError(
+        'ARGUMENT_INVALID',
+        'tx is a pool; its statements would not be in your transaction.',
+        {
+          hint: 'Take a client with pool.connect(), begin on it, and give that client as tx.',
+        },
+      )
+    if (typeof (tx as PgClient | null)?.query !== 'function')
+      throw new PgqrsError('ARGUMENT_INVALID', 'tx is no client of the package pg.', {
+        hint: 'Give the client on which you said begin.',
+      })
+    const client = tx as PgClient
+    return {
+      run: async (statement, values) => {
+        try {
+          return await this.#query(client, statement, values, this.#direct.get(client) ?? false)
+        } catch (error) {
+          throw translate(error)
+        }
+      },
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#pool.end()
+  }
+
+  async #connect(): Promise<PgPoolClient> {
+    try {
+      return await this.#pool.connect()
+    } catch (error) {
+      throw translate(error)
+    }
+  }
+
+  async #query(
+    client: PgClient,
+    statement: Statement,
+    values: readonly unknown[],
+    named: boolean,
+  ): Promise<Row[]> {
+    const query: Query = { text: statement.text, values: values as unknown[], types }
+    if (named) query.name = statement.name
+    return (await client.query(query)).rows
+  }
+
+  /**
+   * A pooler in transaction mode hands one server connection to many clients, so a statement's name is met by
+   * others. Such a pooler makes up the process id that it tells its clients; a server tells its own.
+   */
+  async #mayName(client: PgClient): Promise<boolean> {
+    if (this.#naming !== 'auto') return this.#naming === 'on'
+    let direct = this.#direct.get(client)
+    if (direct === undefined) {
+      const { rows } = await client.query({ text: 'select pg_backend_pid() as pid' })
+      direct = typeof client.processID === 'number' && client.processID === Number(rows[0]?.pid)
+      this.#direct.set(client, direct)
+    }
+    return direct
+  }
+}

@@ -1,0 +1,86 @@
+// What an error of the server or the connection means. The only place that knows SQLSTATEs.
+import { type ErrorCode, PgqrsError } from '../words/errors.js'
+
+interface ServerError {
+  code?: string
+  message?: string
+  hint?: string
+  detail?: string
+  schema?: string
+}
+
+const unavailable = 'Check that the server runs and that host, port, user and password in the DSN are right.'
+const notInstalled = 'Install it: pgqrs install (with --schema NAME for another schema), or admin.install().'
+
+const bySqlstate: Record<string, { code: ErrorCode; hint?: string }> = {
+  PQ001: { code: 'QUEUE_NOT_FOUND' },
+  '3D000': { code: 'DATABASE_UNAVAILABLE', hint: 'Create the database, or correct its name in the DSN.' },
+  '3F000': { code: 'SCHEMA_NOT_INSTALLED', hint: notInstalled },
+  '42P01': { code: 'SCHEMA_NOT_INSTALLED', hint: notInstalled },
+  '42883': { code: 'SCHEMA_NOT_INSTALLED', hint: notInstalled },
+  '42501': { code: 'PERMISSION_DENIED', hint: 'Grant the role what it needs, or connect as another.' },
+  '57014': { code: 'DATABASE_TIMEOUT', hint: 'The statement was cancelled or took longer than is allowed.' },
+  '55P03': { code: 'DATABASE_TIMEOUT', hint: 'Another transaction holds a lock; try again.' },
+  '25P02': {
+    code: 'DATABASE_ERROR',
+    hint: 'An earlier statement of this transaction failed: roll it back and begin again.',
+  },
+  '22P05': { code: 'PAYLOAD_INVALID', hint: 'PostgreSQL cannot store a NUL character in text or JSON.' },
+  '23503': { code: 'QUEUE_NOT_FOUND' },
+}
+
+const connectionCodes = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'ETIMEDOUT',
+  'EPIPE',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOENT',
+  'EACCES',
+])
+
+// Texts of `pg` for errors that have no code.
+const connectionTexts =
+  /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|connection is closed|Client was closed|not queryable|server does not support SSL|SASL|password must be a string|pool after calling end/i
+
+/** Whether the connection, not the statement, is what failed; such a connection is never used again. */
+export function isConnectionError(error: unknown): boolean {
+  const { code, message } = (error ?? {}) as ServerError
+  if (code !== undefined && (connectionCodes.has(code) || /^(08|57P|53300)/.test(code))) return true
+  return code === undefined && connectionTexts.test(message ?? '')
+}
+
+/** The error as pgqrs gives it to its caller: what happened, and what to do. */
+export function translate(error: unknown): PgqrsError {
+  if (error instanceof PgqrsError) return error
+  const { code, message, hint } = (error ?? {}) as ServerError
+  const known = code === undefined ? undefined : bySqlstate[code]
+  const options = (own: string | undefined) => ({
+    cause: error,
+    ...(own === undefined ? {} : { hint: own }),
+    ...(code === undefined ? {} : { details: { sqlstate: code } }),
+  })
+  if (known) return new PgqrsError(known.code, sentence(message), options(hint ?? known.hint))
+  if (isConnectionError(error) || /^28/.test(code ?? ''))
+    return new PgqrsError(
+      'DATABASE_UNAVAILABLE',
+      `No connection to the database: ${sentence(text(error))}`,
+      options(unavailable),
+    )
+  return new PgqrsError('DATABASE_ERROR', sentence(message ?? String(error)), options(hint))
+}
+
+/** The messages inside an AggregateError (several addresses of one host) say more than its own, empty one. */
+function text(error: unknown): string {
+  const inner = error instanceof AggregateError ? error.errors : [error]
+  return inner.map((one) => (one as ServerError)?.message || String(one)).join('; ')
+}
+
+function sentence(message: string | undefined): string {
+  const plain = (message ?? 'unknown error').trim()
+  const begun = plain.charAt(0).toUpperCase() + plain.slice(1)
+  return /[.!?]$/.test(begun) ? begun : `${begun}.`
+}

@@ -1,0 +1,47 @@
+// The one interface of the four tables, and the paging that their lists share.
+import type { Id, IdInput } from '../words/id.js'
+import { idOf } from '../words/id.js'
+import { checkOptions, wholeNumber } from '../words/options.js'
+
+/** Which part of a list: lists are bounded. */
+export interface Page {
+  /** Rows at most. Default 100, from 1 to 10,000. */
+  limit?: number
+  /** Rows to pass over first. Default 0. */
+  offset?: number
+}
+
+export interface TransactionOption {
+  /** A client of yours, inside your transaction: what is done becomes true when that commits. */
+  tx?: unknown
+}
+
+/**
+ * Rows of one table, as they are: no policy stands here. Producer, Consumer and PgqrsAdmin are the usual way.
+ * A row that is not there is `null`; the foreign key of workers, messages and archive is their queue's id.
+ */
+export interface Table<Row, NewRow> {
+  insert(row: NewRow, options?: TransactionOption): Promise<Row>
+  get(id: IdInput): Promise<Row | null>
+  /** By id, ascending. */
+  list(page?: Page): Promise<Row[]>
+  /** Whether there was such a row. */
+  delete(id: IdInput, options?: TransactionOption): Promise<boolean>
+  count(): Promise<number>
+  countByFk(queueId: IdInput): Promise<number>
+  filterByFk(queueId: IdInput, page?: Page): Promise<Row[]>
+}
+
+/** The limit and offset of a page, checked. @throws PgqrsError ARGUMENT_INVALID */
+export function boundsOf(page: Page | undefined): { limit: number; offset: number } {
+  checkOptions(page, ['limit', 'offset'], 'list')
+  return {
+    limit: wholeNumber(page?.limit ?? 100, 'limit', 1, 10_000),
+    offset: wholeNumber(page?.offset ?? 0, 'offset', 0, Number.MAX_SAFE_INTEGER),
+  }
+}
+
+/** Walks a list by id, page after page. */
+export const fromTheStart: Id = '-1'
+
+export const foreignKey = (queueId: IdInput): Id => idOf(queueId, 'queue id')

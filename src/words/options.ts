@@ -1,0 +1,40 @@
+// Options are checked for names that are not known: a misspelt option would be ignored without a word.
+import { closest, distance } from 'fastest-levenshtein'
+import { PgqrsError } from './errors.js'
+
+/**
+ * @param of what the options are given to, for the error: `enqueue`
+ * @throws PgqrsError ARGUMENT_INVALID for no object, and for an option that is not among `known`
+ */
+export function checkOptions(options: unknown, known: readonly string[], of: string): void {
+  if (options === undefined) return
+  if (typeof options !== 'object' || options === null || Array.isArray(options))
+    throw new PgqrsError('ARGUMENT_INVALID', `${of}: the options are no object.`, {
+      hint: `Give an object with some of ${known.join(', ')}.`,
+    })
+  for (const name of Object.keys(options)) {
+    if (known.includes(name)) continue
+    throw new PgqrsError('ARGUMENT_INVALID', `${of}: the option ${JSON.stringify(name)} is not known.`, {
+      hint: `${didYouMean(name, known) ?? ''}The options are ${known.join(', ')}.`,
+    })
+  }
+}
+
+/** `Did you mean x? ` where something known is near, else undefined. */
+export function didYouMean(given: string, known: readonly string[]): string | undefined {
+  if (known.length === 0) return undefined
+  const near = closest(given, known)
+  return distance(given, near) <= Math.max(2, near.length / 3) ? `Did you mean ${near}? ` : undefined
+}
+
+/**
+ * A whole number between bounds.
+ * @throws PgqrsError ARGUMENT_INVALID
+ */
+export function wholeNumber(value: unknown, what: string, least: number, most: number): number {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most) return value
+  const shown = typeof value === 'string' ? JSON.stringify(value.slice(0, 40)) : String(value).slice(0, 40)
+  throw new PgqrsError('ARGUMENT_INVALID', `${what}: ${shown} is out of range.`, {
+    hint: `Give a whole number from ${least} to ${most}.`,
+  })
+}

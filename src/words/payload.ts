@@ -1,0 +1,153 @@
+// From a value to the JSON that is stored, with the rules a payload must keep. Whatever JSON would drop or
+// change without a word (undefined, NaN, a Map, …) is refused, with the path to it.
+import { PgqrsError } from './errors.js'
+
+/** Rules for payloads. All of them have a default; a Producer's options can set each. */
+export interface ValidationRules {
+  /** Bytes of JSON in UTF-8. Default 1,048,576 (1 MiB), at most 256 MiB (what jsonb can hold). */
+  maxPayloadBytes?: number
+  /** Levels of nesting: a scalar has 1, `{}` 1, `{a: {}}` 2. Default 100, at most 1,000. */
+  maxDepth?: number
+  /** Characters (UTF-16) of any one string. Default: no limit of its own. */
+  maxStringLength?: number
+  /** Keys that may stand in no object of the payload, at any depth. Default none. */
+  forbiddenKeys?: readonly string[]
+  /** Keys that the payload, an object, must have at its top. Default none. */
+  requiredKeys?: readonly string[]
+}
+
+export const defaultRules = { maxPayloadBytes: 1_048_576, maxDepth: 100 } as const
+const headerRules: ValidationRules = { maxPayloadBytes: 16_384, maxDepth: 10 }
+
+type Path = readonly (string | number)[]
+
+/**
+ * The JSON of a payload.
+ * @param at what to call the value in an error, `payload` by default
+ * @throws PgqrsError PAYLOAD_INVALID with the path in the message and in `details.path`
+ */
+export function encodePayload(value: unknown, rules: ValidationRules = {}, at = 'payload'): string {
+  const maxDepth = Math.min(rules.maxDepth ?? defaultRules.maxDepth, 1_000)
+  const forbidden = new Set(rules.forbiddenKeys ?? [])
+  const above = new Set<object>()
+
+  const refuse = (path: Path, why: string, hint?: string): never => {
+    const where = at + path.map((step) => (typeof step === 'number' ? `[${step}]` : key(step))).join('')
+    throw new PgqrsError('PAYLOAD_INVALID', `${where} ${why}`, {
+      hint: hint ?? 'Change the value, or leave the key out, before you enqueue it.',
+      details: { path: where },
+    })
+  }
+
+  const checkText = (text: string, path: Path, what: string) => {
+    if (text.includes('\u0000')) refuse(path, `${what} a NUL character, which PostgreSQL cannot store.`)
+    if (!text.isWellFormed()) refuse(path, `${what} half of a surrogate pair, which is no Unicode text.`)
+  }
+
+  const check = (given: unknown, path: Path, depth: number): void => {
+    const value = unwrap(given)
+    switch (typeof value) {
+      case 'string':
+        if (rules.maxStringLength !== undefined && value.length > rules.maxStringLength)
+          refuse(path, `has ${value.length} characters, and ${rules.maxStringLength} are allowed.`)
+        checkText(value, path, 'has')
+        return
+      case 'number':
+        if (!Number.isFinite(value)) refuse(path, `is ${value}, which JSON cannot carry.`)
+        return
+      case 'boolean':
+        return
+      case 'object':
+        break
+      default:
+        refuse(
+          path,
+          `is ${typeof value === 'undefined' ? 'undefined' : `a ${typeof value}`}, which JSON cannot carry.`,
+        )
+    }
+    if (value === null) {
+      if (given !== null) refuse(path, 'is an invalid date, or another object whose JSON is null.')
+      return
+    }
+    const object = value as object
+    if (above.has(object)) refuse(path, 'is an object that contains itself; JSON cannot carry a cycle.')
+    if (depth > maxDepth) refuse(path, `is nested deeper than ${maxDepth} levels.`)
+    above.add(object)
+    if (Array.isArray(object)) {
+      for (let i = 0; i < object.length; i++) check(object[i], [...path, i], depth + 1)
+    } else {
+      if (isForeign(object))
+        refuse(path, `is a ${object.constructor?.name ?? 'special object'}, whose content JSON would drop.`)
+      if (Object.getOwnPropertySymbols(object).length > 0)
+        refuse(path, 'has a symbol as a key, which JSON would drop.')
+      for (const name of Object.keys(object)) {
+        const inner = [...path, name]
+        if (forbidden.has(name)) refuse(inner, 'is a forbidden key.')
+        checkText(name, inner, 'is a key with')
+        check((object as Record<string, unknown>)[name], inner, depth + 1)
+      }
+    }
+    above.delete(object)
+  }
+
+  check(value, [], 1)
+  for (const name of rules.requiredKeys ?? [])
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name))
+      refuse([name], 'is missing; it is a required key.', 'Add the key to the payload.')
+
+  const text = JSON.stringify(value) as string
+  const limit = rules.maxPayloadBytes ?? defaultRules.maxPayloadBytes
+  const bytes = Buffer.byteLength(text)
+  if (bytes > limit)
+    refuse(
+      [],
+      `has ${bytes} bytes of JSON, and ${limit} are allowed.`,
+      'Store the data elsewhere and enqueue its key.',
+    )
+  return text
+}
+
+/**
+ * The JSON of headers: an object of at most 16 KiB and 10 levels.
+ * @throws PgqrsError PAYLOAD_INVALID
+ */
+export function encodeHeaders(headers: unknown): string {
+  if (typeof headers !== 'object' || headers === null || Array.isArray(headers) || isForeign(headers))
+    throw new PgqrsError('PAYLOAD_INVALID', 'headers must be an object.', {
+      hint: "Give a small object of JSON values, such as { traceparent: '00-…' }.",
+      details: { path: 'headers' },
+    })
+  return encodePayload(headers, headerRules, 'headers')
+}
+
+function key(name: string): string {
+  return /^[A-Za-z_$][\w$]*$/.test(name) ? `.${name}` : `[${JSON.stringify(name.slice(0, 60))}]`
+}
+
+/** What JSON.stringify sees: the result of toJSON, and the content of a boxed primitive. */
+function unwrap(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value
+  if ('toJSON' in value && typeof value.toJSON === 'function') return value.toJSON()
+  if (value instanceof String || value instanceof Number || value instanceof Boolean) return value.valueOf()
+  return value
+}
+
+const foreignTags = new Set([
+  'Map',
+  'Set',
+  'WeakMap',
+  'WeakSet',
+  'WeakRef',
+  'RegExp',
+  'Error',
+  'Promise',
+  'ArrayBuffer',
+  'SharedArrayBuffer',
+  'BigInt',
+  'Symbol',
+])
+
+/** Objects whose content is not in their enumerable keys: JSON makes `{}` of them. */
+function isForeign(value: object): boolean {
+  return ArrayBuffer.isView(value) || foreignTags.has(Object.prototype.toString.call(value).slice(8, -1))
+}
