@@ -158,7 +158,6 @@ export function run(
       ...options,
       ...surroundings(),
       stdio: ['ignore', 'pipe', 'pipe'],
-      timeout: timeoutMs,
     })
     let written = ''
     const keep = (chunk: Buffer) => {
@@ -166,8 +165,14 @@ export function run(
     }
     child.stdout?.on('data', keep)
     child.stderr?.on('data', keep)
-    child.on('error', reject)
+    // Not spawn's own `timeout`: where the program is missing it leaves its timer behind.
+    const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs)
+    child.on('error', (error) => {
+      clearTimeout(timer)
+      reject(error)
+    })
     child.on('close', (code, signal) => {
+      clearTimeout(timer)
       if (code === 0) resolve()
       else reject(new Error(written.trim() || `${program} ended with ${signal ?? `code ${code}`}`))
     })

