@@ -45,7 +45,10 @@ export function renderSql() {
   const names = statements.map(([name]) => name)
   const twice = names.find((name, i) => names.indexOf(name) !== i)
   if (twice) throw new Error(`sql/statements: two statements are named ${twice}`)
-  return `// Generated from sql/ by scripts/generate-sql.mjs. Do not edit.
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  return `// Generated from sql/ and package.json by scripts/generate-sql.mjs. Do not edit.
+
+export const libraryVersion = '${version}'
 
 export const migrations = [
 ${migrations.join('\n')}

@@ -85,10 +85,13 @@ $pgqrs$;
 comment on function :"schema".pgqrs_enqueue(text, jsonb, interval, integer, jsonb, integer, timestamptz) is
   'Adds one message to a queue and returns its id. Lower priority first; due after delay, or at due_at.';
 
--- Moves messages that the given attempts hold to the archive. Returns the ids that were moved.
+-- Moves messages that the given attempts hold to the archive.
+--
+-- This and the other settles return the positions (from 1) of what they accepted in the arrays they were given.
+-- A message that is named twice is accepted once, at its first position.
 create function :"schema".pgqrs_archive_held(
-  p_ids bigint[], p_attempts integer[], p_outcome text, p_archived_by text, p_errors text[]
-) returns setof bigint
+  p_ids bigint[], p_attempts integer[], p_outcome text, p_archived_by text[], p_errors text[]
+) returns setof integer
 language plpgsql
 set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan
@@ -99,19 +102,23 @@ begin
     with settled as (
       delete from :"schema".pgqrs_messages m
       using (
-        select u.id, u.attempt, u.error from unnest(p_ids, p_attempts, p_errors) u(id, attempt, error) order by u.id
+        select u.id, u.attempt, u.archived_by, u.error, u.n
+        from unnest(p_ids, p_attempts, p_archived_by, p_errors)
+          with ordinality u(id, attempt, archived_by, error, n)
+        order by u.id, u.n
       ) u
       where m.id = u.id and m.attempt = u.attempt and m.leased_until is not null
-      returning m.*, u.error
+      returning m.*, u.archived_by, u.error, u.n
+    ), kept as (
+      insert into :"schema".pgqrs_archive (
+        id, queue_id, due_at, enqueued_at, dequeued_at, archived_at, leased_by, priority, attempt, given_back,
+        max_attempts, outcome, archived_by, payload, headers, last_error)
+      select s.id, s.queue_id, s.due_at, s.enqueued_at, s.dequeued_at, clock_timestamp(), s.leased_by, s.priority,
+        s.attempt, s.given_back, s.max_attempts, p_outcome, s.archived_by, s.payload, s.headers,
+        coalesce(s.error, s.last_error)
+      from settled s
     )
-    insert into :"schema".pgqrs_archive as a (
-      id, queue_id, due_at, enqueued_at, dequeued_at, archived_at, leased_by, priority, attempt, given_back,
-      max_attempts, outcome, archived_by, payload, headers, last_error)
-    select s.id, s.queue_id, s.due_at, s.enqueued_at, s.dequeued_at, clock_timestamp(), s.leased_by, s.priority,
-      s.attempt, s.given_back, s.max_attempts, p_outcome, p_archived_by, s.payload, s.headers,
-      coalesce(s.error, s.last_error)
-    from settled s
-    returning a.id;
+    select s.n::integer from settled s;
   perform set_config('pgqrs.checked', '', true);
 end
 $pgqrs$;
@@ -263,8 +270,8 @@ begin
 end
 $pgqrs$;
 
--- Removes messages that the given attempts hold. Returns the ids that were removed.
-create function :"schema".pgqrs_delete_held(p_ids bigint[], p_attempts integer[]) returns setof bigint
+-- Removes messages that the given attempts hold.
+create function :"schema".pgqrs_delete_held(p_ids bigint[], p_attempts integer[]) returns setof integer
 language plpgsql
 set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan
@@ -272,15 +279,18 @@ as $pgqrs$
 begin
   return query
     delete from :"schema".pgqrs_messages m
-    using (select u.id, u.attempt from unnest(p_ids, p_attempts) u(id, attempt) order by u.id) u
+    using (
+      select u.id, u.attempt, u.n from unnest(p_ids, p_attempts) with ordinality u(id, attempt, n)
+      order by u.id, u.n
+    ) u
     where m.id = u.id and m.attempt = u.attempt and m.leased_until is not null
-    returning m.id;
+    returning u.n::integer;
 end
 $pgqrs$;
 
 -- Gives messages back: ready now, in their old place, or after a delay. The attempt does not count.
-create function :"schema".pgqrs_release_held(p_ids bigint[], p_attempts integer[], p_delay_ms bigint)
-returns setof bigint
+create function :"schema".pgqrs_release_held(p_ids bigint[], p_attempts integer[], p_delays_ms bigint[])
+returns setof integer
 language plpgsql
 set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan
@@ -291,17 +301,21 @@ begin
     set leased_until = null,
         leased_by = null,
         given_back = m.given_back + 1,
-        due_at = case when p_delay_ms > 0
-          then clock_timestamp() + p_delay_ms * interval '1 millisecond' else m.due_at end
-    from (select u.id, u.attempt from unnest(p_ids, p_attempts) u(id, attempt) order by u.id) u
+        due_at = case when u.delay_ms > 0
+          then clock_timestamp() + u.delay_ms * interval '1 millisecond' else m.due_at end
+    from (
+      select u.id, u.attempt, u.delay_ms, u.n
+      from unnest(p_ids, p_attempts, p_delays_ms) with ordinality u(id, attempt, delay_ms, n)
+      order by u.id, u.n
+    ) u
     where m.id = u.id and m.attempt = u.attempt and m.leased_until is not null
-    returning m.id;
+    returning u.n::integer;
 end
 $pgqrs$;
 
--- Lengthens leases by p_by_ms, counted from now where the lease has run out already.
-create function :"schema".pgqrs_extend_held(p_ids bigint[], p_attempts integer[], p_by_ms bigint)
-returns setof bigint
+-- Lengthens each lease by so many milliseconds, counted from now where the lease has run out already.
+create function :"schema".pgqrs_extend_held(p_ids bigint[], p_attempts integer[], p_by_ms bigint[])
+returns setof integer
 language plpgsql
 set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan
@@ -309,18 +323,22 @@ as $pgqrs$
 begin
   return query
     update :"schema".pgqrs_messages m
-    set leased_until = greatest(m.leased_until, clock_timestamp()) + p_by_ms * interval '1 millisecond'
-    from (select u.id, u.attempt from unnest(p_ids, p_attempts) u(id, attempt) order by u.id) u
+    set leased_until = greatest(m.leased_until, clock_timestamp()) + u.by_ms * interval '1 millisecond'
+    from (
+      select u.id, u.attempt, u.by_ms, u.n
+      from unnest(p_ids, p_attempts, p_by_ms) with ordinality u(id, attempt, by_ms, n)
+      order by u.id, u.n
+    ) u
     where m.id = u.id and m.attempt = u.attempt and m.leased_until is not null
-    returning m.id;
+    returning u.n::integer;
 end
 $pgqrs$;
 
 -- Says that attempts failed. A message with an attempt left is ready again after its delay; one without, or
--- whose delay is null, becomes a dead letter. Returns the ids, and which of the two happened.
+-- whose delay is null, becomes a dead letter.
 create function :"schema".pgqrs_fail_held(
   p_ids bigint[], p_attempts integer[], p_errors text[], p_delays_ms bigint[]
-) returns table (id bigint, dead boolean)
+) returns table (n integer, dead boolean)
 language plpgsql
 set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan
@@ -334,17 +352,17 @@ begin
         last_error = u.error,
         due_at = clock_timestamp() + u.delay_ms * interval '1 millisecond'
     from (
-      select u.id, u.attempt, u.error, u.delay_ms
-      from unnest(p_ids, p_attempts, p_errors, p_delays_ms) u(id, attempt, error, delay_ms)
+      select u.id, u.attempt, u.error, u.delay_ms, u.n
+      from unnest(p_ids, p_attempts, p_errors, p_delays_ms) with ordinality u(id, attempt, error, delay_ms, n)
       where u.delay_ms is not null
-      order by u.id
+      order by u.id, u.n
     ) u
     where m.id = u.id and m.attempt = u.attempt and m.leased_until is not null
       and m.attempt - m.given_back < m.max_attempts
-    returning m.id, false;
-  -- What was retried is held by nobody by now, so this takes exactly the others.
+    returning u.n::integer, false;
+  -- What is retried is held by nobody by now, so this takes exactly the others.
   return query
-    select a.*, true from :"schema".pgqrs_archive_held(p_ids, p_attempts, 'dead', null, p_errors) a;
+    select a.n, true from :"schema".pgqrs_archive_held(p_ids, p_attempts, 'dead', null, p_errors) a(n);
 end
 $pgqrs$;
 
@@ -368,7 +386,7 @@ begin
   if p_archive then
     -- Held for the moment by the attempt it has, so that the one way into the archive serves here too.
     update :"schema".pgqrs_messages m set leased_until = clock_timestamp() where m.id = p_id;
-    perform :"schema".pgqrs_archive_held(array[p_id], array[v_message.attempt], 'archived', p_archived_by, null);
+    perform :"schema".pgqrs_archive_held(array[p_id], array[v_message.attempt], 'archived', array[p_archived_by], null);
   else
     delete from :"schema".pgqrs_messages m where m.id = p_id;
   end if;

@@ -9,19 +9,21 @@ select * from :"schema".pgqrs_claim($1::text, $2::integer, $3::bigint, $4::bigin
 select * from :"schema".pgqrs_claim_type($1::text, $2::integer, $3::bigint, $4::bigint, $5::text)
 
 -- name: archiveHeld
-select a.id from :"schema".pgqrs_archive_held($1::bigint[], $2::integer[], 'archived', $3::text, null) as a(id)
+select array(select h.n from :"schema".pgqrs_archive_held($1::bigint[], $2::integer[], 'archived', $3::text[], null) as h(n)) as accepted
 
 -- name: deleteHeld
-select d.id from :"schema".pgqrs_delete_held($1::bigint[], $2::integer[]) as d(id)
+select array(select h.n from :"schema".pgqrs_delete_held($1::bigint[], $2::integer[]) as h(n)) as accepted
 
 -- name: releaseHeld
-select r.id from :"schema".pgqrs_release_held($1::bigint[], $2::integer[], $3::bigint) as r(id)
+select array(select h.n from :"schema".pgqrs_release_held($1::bigint[], $2::integer[], $3::bigint[]) as h(n)) as accepted
 
 -- name: extendHeld
-select e.id from :"schema".pgqrs_extend_held($1::bigint[], $2::integer[], $3::bigint) as e(id)
+select array(select h.n from :"schema".pgqrs_extend_held($1::bigint[], $2::integer[], $3::bigint[]) as h(n)) as accepted
 
 -- name: failHeld
-select id, dead from :"schema".pgqrs_fail_held($1::bigint[], $2::integer[], $3::text[], $4::bigint[])
+select coalesce(array_agg(f.n) filter (where not f.dead), '{}') as retried,
+  coalesce(array_agg(f.n) filter (where f.dead), '{}') as dead
+from :"schema".pgqrs_fail_held($1::bigint[], $2::integer[], $3::text[], $4::bigint[]) as f
 
 -- name: postpone
 -- A producer's extendVisibility by id: lengthens the lease of whoever holds the message, or, when nobody does,

@@ -25,3 +25,17 @@ select version, name, checksum, applied_by, applied_at from :"schema".pgqrs_migr
 -- name: insertMigration
 insert into :"schema".pgqrs_migrations (version, name, checksum, applied_by)
 values ($1::integer, $2::text, $3::text, $4::text)
+
+-- name: dropTables
+-- Children before parents; what is not there is passed over. The schema itself stays.
+drop table if exists :"schema".pgqrs_archive, :"schema".pgqrs_messages, :"schema".pgqrs_workers,
+  :"schema".pgqrs_queues, :"schema".pgqrs_migrations
+
+-- name: listFunctions
+-- Functions may need the tables (they return their rows) and tables the functions (of their triggers).
+select format('drop function if exists %s', p.oid::regprocedure) as statement,
+  p.prorettype = 'trigger'::regtype as of_trigger
+from pg_catalog.pg_proc p
+join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+where n.nspname = :'schema' and p.proname like 'pgqrs\_%'
+order by p.oid

@@ -28,3 +28,13 @@ select id, name, max_attempts, created_at from :"schema".pgqrs_queues where name
 
 -- name: deleteQueue
 delete from :"schema".pgqrs_queues where id = $1::bigint returning id
+
+-- name: clearMessages
+delete from :"schema".pgqrs_messages where queue_id = $1::bigint
+
+-- name: clearArchive
+delete from :"schema".pgqrs_archive where queue_id = $1::bigint
+
+-- name: clearWorkers
+-- Those that stopped; all of them where $2 says so.
+delete from :"schema".pgqrs_workers where queue_id = $1::bigint and ($2::boolean or state = 'stopped')

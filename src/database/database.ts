@@ -70,9 +70,9 @@ export class Database implements Session {
     return new Database(brought?.driver ?? new PgDriver(pool, defaults?.preparedStatements), defaults)
   }
 
-  /** Lets the pool bring this database along from now on. */
+  /** Lets the pool bring this database along; the first one stays, where a program has several on one pool. */
   rideOn(pool: PgPool): void {
-    Object.defineProperty(pool, rider, { value: this, configurable: true })
+    if (!(rider in pool)) Object.defineProperty(pool, rider, { value: this })
   }
 
   run(name: StatementName, values: readonly unknown[] = []): Promise<Row[]> {

@@ -1,4 +1,6 @@
-// Generated from sql/ by scripts/generate-sql.mjs. Do not edit.
+// Generated from sql/ and package.json by scripts/generate-sql.mjs. Do not edit.
+
+export const libraryVersion = '0.4.0'
 
 export const migrations = [
   { version: 1, name: 'tables', checksum: 'b6ee87888d6a3a81', sql: `-- The four tables of pgqrs, and what keeps them whole.
@@ -174,7 +176,7 @@ $pgqrs$;
 create trigger pgqrs_queues_truncate after truncate on :"schema".pgqrs_queues
   for each statement execute function :"schema".pgqrs_keep_all_queues();
 ` },
-  { version: 2, name: 'functions', checksum: '969e3b4970be8d6b', sql: `-- What happens to a message, as functions: enqueue, claim, and the settles (archive, delete, release, fail).
+  { version: 2, name: 'functions', checksum: '90a05ad5beff8b1a', sql: `-- What happens to a message, as functions: enqueue, claim, and the settles (archive, delete, release, fail).
 --
 -- Functions, because their plans are kept by the server's session, so that a claim costs the same through a
 -- pooler that allows no prepared statements, and because their plans can be pinned: each has its planner
@@ -261,10 +263,13 @@ $pgqrs$;
 comment on function :"schema".pgqrs_enqueue(text, jsonb, interval, integer, jsonb, integer, timestamptz) is
   'Adds one message to a queue and returns its id. Lower priority first; due after delay, or at due_at.';
 
--- Moves messages that the given attempts hold to the archive. Returns the ids that were moved.
+-- Moves messages that the given attempts hold to the archive.
+--
+-- This and the other settles return the positions (from 1) of what they accepted in the arrays they were given.
+-- A message that is named twice is accepted once, at its first position.
 create function :"schema".pgqrs_archive_held(
-  p_ids bigint[], p_attempts integer[], p_outcome text, p_archived_by text, p_errors text[]
-) returns setof bigint
+  p_ids bigint[], p_attempts integer[], p_outcome text, p_archived_by text[], p_errors text[]
+) returns setof integer
 language plpgsql
 set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan
@@ -275,19 +280,23 @@ begin
     with settled as (
       delete from :"schema".pgqrs_messages m
       using (
-        select u.id, u.attempt, u.error from unnest(p_ids, p_attempts, p_errors) u(id, attempt, error) order by u.id
+        select u.id, u.attempt, u.archived_by, u.error, u.n
+        from unnest(p_ids, p_attempts, p_archived_by, p_errors)
+          with ordinality u(id, attempt, archived_by, error, n)
+        order by u.id, u.n
       ) u
       where m.id = u.id and m.attempt = u.attempt and m.leased_until is not null
-      returning m.*, u.error
+      returning m.*, u.archived_by, u.error, u.n
+    ), kept as (
+      insert into :"schema".pgqrs_archive (
+        id, queue_id, due_at, enqueued_at, dequeued_at, archived_at, leased_by, priority, attempt, given_back,
+        max_attempts, outcome, archived_by, payload, headers, last_error)
+      select s.id, s.queue_id, s.due_at, s.enqueued_at, s.dequeued_at, clock_timestamp(), s.leased_by, s.priority,
+        s.attempt, s.given_back, s.max_attempts, p_outcome, s.archived_by, s.payload, s.headers,
+        coalesce(s.error, s.last_error)
+      from settled s
     )
-    insert into :"schema".pgqrs_archive as a (
-      id, queue_id, due_at, enqueued_at, dequeued_at, archived_at, leased_by, priority, attempt, given_back,
-      max_attempts, outcome, archived_by, payload, headers, last_error)
-    select s.id, s.queue_id, s.due_at, s.enqueued_at, s.dequeued_at, clock_timestamp(), s.leased_by, s.priority,
-      s.attempt, s.given_back, s.max_attempts, p_outcome, p_archived_by, s.payload, s.headers,
-      coalesce(s.error, s.last_error)
-    from settled s
-    returning a.id;
+    select s.n::integer from settled s;
   perform set_config('pgqrs.checked', '', true);
 end
 $pgqrs$;
@@ -439,8 +448,8 @@ begin
 end
 $pgqrs$;
 
--- Removes messages that the given attempts hold. Returns the ids that were removed.
-create function :"schema".pgqrs_delete_held(p_ids bigint[], p_attempts integer[]) returns setof bigint
+-- Removes messages that the given attempts hold.
+create function :"schema".pgqrs_delete_held(p_ids bigint[], p_attempts integer[]) returns setof integer
 language plpgsql
 set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan
@@ -448,15 +457,18 @@ as $pgqrs$
 begin
   return query
     delete from :"schema".pgqrs_messages m
-    using (select u.id, u.attempt from unnest(p_ids, p_attempts) u(id, attempt) order by u.id) u
+    using (
+      select u.id, u.attempt, u.n from unnest(p_ids, p_attempts) with ordinality u(id, attempt, n)
+      order by u.id, u.n
+    ) u
     where m.id = u.id and m.attempt = u.attempt and m.leased_until is not null
-    returning m.id;
+    returning u.n::integer;
 end
 $pgqrs$;
 
 -- Gives messages back: ready now, in their old place, or after a delay. The attempt does not count.
-create function :"schema".pgqrs_release_held(p_ids bigint[], p_attempts integer[], p_delay_ms bigint)
-returns setof bigint
+create function :"schema".pgqrs_release_held(p_ids bigint[], p_attempts integer[], p_delays_ms bigint[])
+returns setof integer
 language plpgsql
 set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan
@@ -467,17 +479,21 @@ begin
     set leased_until = null,
         leased_by = null,
         given_back = m.given_back + 1,
-        due_at = case when p_delay_ms > 0
-          then clock_timestamp() + p_delay_ms * interval '1 millisecond' else m.due_at end
-    from (select u.id, u.attempt from unnest(p_ids, p_attempts) u(id, attempt) order by u.id) u
+        due_at = case when u.delay_ms > 0
+          then clock_timestamp() + u.delay_ms * interval '1 millisecond' else m.due_at end
+    from (
+      select u.id, u.attempt, u.delay_ms, u.n
+      from unnest(p_ids, p_attempts, p_delays_ms) with ordinality u(id, attempt, delay_ms, n)
+      order by u.id, u.n
+    ) u
     where m.id = u.id and m.attempt = u.attempt and m.leased_until is not null
-    returning m.id;
+    returning u.n::integer;
 end
 $pgqrs$;
 
--- Lengthens leases by p_by_ms, counted from now where the lease has run out already.
-create function :"schema".pgqrs_extend_held(p_ids bigint[], p_attempts integer[], p_by_ms bigint)
-returns setof bigint
+-- Lengthens each lease by so many milliseconds, counted from now where the lease has run out already.
+create function :"schema".pgqrs_extend_held(p_ids bigint[], p_attempts integer[], p_by_ms bigint[])
+returns setof integer
 language plpgsql
 set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan
@@ -485,18 +501,22 @@ as $pgqrs$
 begin
   return query
     update :"schema".pgqrs_messages m
-    set leased_until = greatest(m.leased_until, clock_timestamp()) + p_by_ms * interval '1 millisecond'
-    from (select u.id, u.attempt from unnest(p_ids, p_attempts) u(id, attempt) order by u.id) u
+    set leased_until = greatest(m.leased_until, clock_timestamp()) + u.by_ms * interval '1 millisecond'
+    from (
+      select u.id, u.attempt, u.by_ms, u.n
+      from unnest(p_ids, p_attempts, p_by_ms) with ordinality u(id, attempt, by_ms, n)
+      order by u.id, u.n
+    ) u
     where m.id = u.id and m.attempt = u.attempt and m.leased_until is not null
-    returning m.id;
+    returning u.n::integer;
 end
 $pgqrs$;
 
 -- Says that attempts failed. A message with an attempt left is ready again after its delay; one without, or
--- whose delay is null, becomes a dead letter. Returns the ids, and which of the two happened.
+-- whose delay is null, becomes a dead letter.
 create function :"schema".pgqrs_fail_held(
   p_ids bigint[], p_attempts integer[], p_errors text[], p_delays_ms bigint[]
-) returns table (id bigint, dead boolean)
+) returns table (n integer, dead boolean)
 language plpgsql
 set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan
@@ -510,17 +530,17 @@ begin
         last_error = u.error,
         due_at = clock_timestamp() + u.delay_ms * interval '1 millisecond'
     from (
-      select u.id, u.attempt, u.error, u.delay_ms
-      from unnest(p_ids, p_attempts, p_errors, p_delays_ms) u(id, attempt, error, delay_ms)
+      select u.id, u.attempt, u.error, u.delay_ms, u.n
+      from unnest(p_ids, p_attempts, p_errors, p_delays_ms) with ordinality u(id, attempt, error, delay_ms, n)
       where u.delay_ms is not null
-      order by u.id
+      order by u.id, u.n
     ) u
     where m.id = u.id and m.attempt = u.attempt and m.leased_until is not null
       and m.attempt - m.given_back < m.max_attempts
-    returning m.id, false;
-  -- What was retried is held by nobody by now, so this takes exactly the others.
+    returning u.n::integer, false;
+  -- What is retried is held by nobody by now, so this takes exactly the others.
   return query
-    select a.*, true from :"schema".pgqrs_archive_held(p_ids, p_attempts, 'dead', null, p_errors) a;
+    select a.n, true from :"schema".pgqrs_archive_held(p_ids, p_attempts, 'dead', null, p_errors) a(n);
 end
 $pgqrs$;
 
@@ -544,7 +564,7 @@ begin
   if p_archive then
     -- Held for the moment by the attempt it has, so that the one way into the archive serves here too.
     update :"schema".pgqrs_messages m set leased_until = clock_timestamp() where m.id = p_id;
-    perform :"schema".pgqrs_archive_held(array[p_id], array[v_message.attempt], 'archived', p_archived_by, null);
+    perform :"schema".pgqrs_archive_held(array[p_id], array[v_message.attempt], 'archived', array[p_archived_by], null);
   else
     delete from :"schema".pgqrs_messages m where m.id = p_id;
   end if;
@@ -624,11 +644,13 @@ returning a.id`,
 from :"schema".pgqrs_enqueue_batch($1::text, $2::text::jsonb)`,
   claim: `select * from :"schema".pgqrs_claim($1::text, $2::integer, $3::bigint, $4::bigint, $5::integer[], $6::timestamptz[])`,
   claimType: `select * from :"schema".pgqrs_claim_type($1::text, $2::integer, $3::bigint, $4::bigint, $5::text)`,
-  archiveHeld: `select a.id from :"schema".pgqrs_archive_held($1::bigint[], $2::integer[], 'archived', $3::text, null) as a(id)`,
-  deleteHeld: `select d.id from :"schema".pgqrs_delete_held($1::bigint[], $2::integer[]) as d(id)`,
-  releaseHeld: `select r.id from :"schema".pgqrs_release_held($1::bigint[], $2::integer[], $3::bigint) as r(id)`,
-  extendHeld: `select e.id from :"schema".pgqrs_extend_held($1::bigint[], $2::integer[], $3::bigint) as e(id)`,
-  failHeld: `select id, dead from :"schema".pgqrs_fail_held($1::bigint[], $2::integer[], $3::text[], $4::bigint[])`,
+  archiveHeld: `select array(select h.n from :"schema".pgqrs_archive_held($1::bigint[], $2::integer[], 'archived', $3::text[], null) as h(n)) as accepted`,
+  deleteHeld: `select array(select h.n from :"schema".pgqrs_delete_held($1::bigint[], $2::integer[]) as h(n)) as accepted`,
+  releaseHeld: `select array(select h.n from :"schema".pgqrs_release_held($1::bigint[], $2::integer[], $3::bigint[]) as h(n)) as accepted`,
+  extendHeld: `select array(select h.n from :"schema".pgqrs_extend_held($1::bigint[], $2::integer[], $3::bigint[]) as h(n)) as accepted`,
+  failHeld: `select coalesce(array_agg(f.n) filter (where not f.dead), '{}') as retried,
+  coalesce(array_agg(f.n) filter (where f.dead), '{}') as dead
+from :"schema".pgqrs_fail_held($1::bigint[], $2::integer[], $3::text[], $4::bigint[]) as f`,
   postpone: `update :"schema".pgqrs_messages m
 set leased_until = case when m.leased_until > clock_timestamp()
       then m.leased_until + $3::bigint * interval '1 millisecond' else m.leased_until end,
@@ -654,6 +676,14 @@ returning m.id`,
   listMigrations: `select version, name, checksum, applied_by, applied_at from :"schema".pgqrs_migrations order by version`,
   insertMigration: `insert into :"schema".pgqrs_migrations (version, name, checksum, applied_by)
 values ($1::integer, $2::text, $3::text, $4::text)`,
+  dropTables: `drop table if exists :"schema".pgqrs_archive, :"schema".pgqrs_messages, :"schema".pgqrs_workers,
+  :"schema".pgqrs_queues, :"schema".pgqrs_migrations`,
+  listFunctions: `select format('drop function if exists %s', p.oid::regprocedure) as statement,
+  p.prorettype = 'trigger'::regtype as of_trigger
+from pg_catalog.pg_proc p
+join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+where n.nspname = :'schema' and p.proname like 'pgqrs\\_%'
+order by p.oid`,
   insertMessage: `insert into :"schema".pgqrs_messages (queue_id, payload, priority, due_at, headers, max_attempts)
 select $1::bigint, $2::text::jsonb, coalesce($3::integer, 0),
   greatest(clock_timestamp(), coalesce($4::timestamptz, clock_timestamp())), $5::text::jsonb,
@@ -712,6 +742,63 @@ where name > $1::text order by name limit $2::integer`,
   countQueuesById: `select count(*) as count from :"schema".pgqrs_queues where id = $1::bigint`,
   lockQueue: `select id, name, max_attempts, created_at from :"schema".pgqrs_queues where name = $1::text for update`,
   deleteQueue: `delete from :"schema".pgqrs_queues where id = $1::bigint returning id`,
+  clearMessages: `delete from :"schema".pgqrs_messages where queue_id = $1::bigint`,
+  clearArchive: `delete from :"schema".pgqrs_archive where queue_id = $1::bigint`,
+  clearWorkers: `delete from :"schema".pgqrs_workers where queue_id = $1::bigint and ($2::boolean or state = 'stopped')`,
+  verifyColumns: `select c.relname as table_name, a.attname as column_name,
+  pg_catalog.format_type(a.atttypid, a.atttypmod) || case when a.attnotnull then ' not null' else '' end as type
+from pg_catalog.pg_attribute a
+join pg_catalog.pg_class c on c.oid = a.attrelid
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where n.nspname = :'schema' and c.relname like 'pgqrs\\_%' and c.relkind in ('r', 'p')
+  and not c.relispartition and a.attnum > 0 and not a.attisdropped
+order by c.relname, a.attname`,
+  verifyIndexes: `select t.relname as table_name, i.relname as index_name, x.indisvalid as valid,
+  array_to_string(array(
+    select pg_catalog.pg_get_indexdef(x.indexrelid, k, true) from generate_series(1, x.indnkeyatts) k), ', ') as columns
+from pg_catalog.pg_index x
+join pg_catalog.pg_class i on i.oid = x.indexrelid
+join pg_catalog.pg_class t on t.oid = x.indrelid
+join pg_catalog.pg_namespace n on n.oid = t.relnamespace
+where n.nspname = :'schema' and t.relname like 'pgqrs\\_%' and not t.relispartition
+order by i.relname`,
+  verifyConstraints: `select k.conname as constraint_name, c.relname as table_name
+from pg_catalog.pg_constraint k
+join pg_catalog.pg_class c on c.oid = k.conrelid
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where n.nspname = :'schema' and c.relname like 'pgqrs\\_%' and not c.relispartition
+  and k.contype in ('c', 'f', 'p', 'u') and k.convalidated
+order by 2, 1`,
+  verifyFunctions: `select p.proname || '(' || pg_catalog.pg_get_function_identity_arguments(p.oid) || ')' as function_name
+from pg_catalog.pg_proc p
+join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+where n.nspname = :'schema' and p.proname like 'pgqrs\\_%'
+order by 1`,
+  verifyTriggers: `select t.tgname as trigger_name, c.relname as table_name, t.tgenabled <> 'D' as enabled
+from pg_catalog.pg_trigger t
+join pg_catalog.pg_class c on c.oid = t.tgrelid
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where n.nspname = :'schema' and c.relname like 'pgqrs\\_%' and not t.tgisinternal
+  and not c.relispartition
+order by 2, 1`,
+  verifyOrphans: `with recursive message_queues(id) as (
+  (select m.queue_id from :"schema".pgqrs_messages m order by m.queue_id limit 1)
+  union all
+  select (select m.queue_id from :"schema".pgqrs_messages m where m.queue_id > q.id order by m.queue_id limit 1)
+  from message_queues q where q.id is not null
+), archive_queues(id) as (
+  (select a.queue_id from :"schema".pgqrs_archive a order by a.queue_id limit 1)
+  union all
+  select (select a.queue_id from :"schema".pgqrs_archive a where a.queue_id > q.id order by a.queue_id limit 1)
+  from archive_queues q where q.id is not null
+), pointing(table_name, id) as (
+  select 'pgqrs_messages', id from message_queues
+  union all select 'pgqrs_archive', id from archive_queues
+  union all select distinct 'pgqrs_workers', w.queue_id from :"schema".pgqrs_workers w
+)
+select p.table_name, p.id as queue_id from pointing p
+where p.id is not null and not exists (select from :"schema".pgqrs_queues q where q.id = p.id)
+order by 1, 2 limit 100`,
   insertWorker: `insert into :"schema".pgqrs_workers (queue_id, name, hostname, pid)
 values ($1::bigint, $2::text, $3::text, $4::integer)
 returning id, queue_id, name, hostname, pid, state, started_at, heartbeat_at, stopped_at`,

@@ -4,6 +4,8 @@
 const asText = (value: string) => value
 const asNumber = (value: string) => Number(value)
 const asBoolean = (value: string) => value === 't'
+/** `{1,2,3}`: no nulls, one dimension. */
+const asNumbers = (value: string) => (value === '{}' ? [] : value.slice(1, -1).split(',').map(Number))
 const asJson = (value: string) => JSON.parse(value)
 
 const byOid: Record<number, (value: string) => unknown> = {
@@ -12,6 +14,7 @@ const byOid: Record<number, (value: string) => unknown> = {
   21: asNumber,
   23: asNumber,
   114: asJson,
+  1007: asNumbers,
   700: asNumber,
   701: asNumber,
   1184: asDate,

@@ -1,0 +1,66 @@
+-- name: verifyColumns
+select c.relname as table_name, a.attname as column_name,
+  pg_catalog.format_type(a.atttypid, a.atttypmod) || case when a.attnotnull then ' not null' else '' end as type
+from pg_catalog.pg_attribute a
+join pg_catalog.pg_class c on c.oid = a.attrelid
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where n.nspname = :'schema' and c.relname like 'pgqrs\_%' and c.relkind in ('r', 'p')
+  and not c.relispartition and a.attnum > 0 and not a.attisdropped
+order by c.relname, a.attname
+
+-- name: verifyIndexes
+select t.relname as table_name, i.relname as index_name, x.indisvalid as valid,
+  array_to_string(array(
+    select pg_catalog.pg_get_indexdef(x.indexrelid, k, true) from generate_series(1, x.indnkeyatts) k), ', ') as columns
+from pg_catalog.pg_index x
+join pg_catalog.pg_class i on i.oid = x.indexrelid
+join pg_catalog.pg_class t on t.oid = x.indrelid
+join pg_catalog.pg_namespace n on n.oid = t.relnamespace
+where n.nspname = :'schema' and t.relname like 'pgqrs\_%' and not t.relispartition
+order by i.relname
+
+-- name: verifyConstraints
+select k.conname as constraint_name, c.relname as table_name
+from pg_catalog.pg_constraint k
+join pg_catalog.pg_class c on c.oid = k.conrelid
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where n.nspname = :'schema' and c.relname like 'pgqrs\_%' and not c.relispartition
+  and k.contype in ('c', 'f', 'p', 'u') and k.convalidated
+order by 2, 1
+
+-- name: verifyFunctions
+select p.proname || '(' || pg_catalog.pg_get_function_identity_arguments(p.oid) || ')' as function_name
+from pg_catalog.pg_proc p
+join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+where n.nspname = :'schema' and p.proname like 'pgqrs\_%'
+order by 1
+
+-- name: verifyTriggers
+select t.tgname as trigger_name, c.relname as table_name, t.tgenabled <> 'D' as enabled
+from pg_catalog.pg_trigger t
+join pg_catalog.pg_class c on c.oid = t.tgrelid
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where n.nspname = :'schema' and c.relname like 'pgqrs\_%' and not t.tgisinternal
+  and not c.relispartition
+order by 2, 1
+
+-- name: verifyOrphans
+-- Queue ids that rows point to and that are no queue's. One probe of an index for each queue id that occurs.
+with recursive message_queues(id) as (
+  (select m.queue_id from :"schema".pgqrs_messages m order by m.queue_id limit 1)
+  union all
+  select (select m.queue_id from :"schema".pgqrs_messages m where m.queue_id > q.id order by m.queue_id limit 1)
+  from message_queues q where q.id is not null
+), archive_queues(id) as (
+  (select a.queue_id from :"schema".pgqrs_archive a order by a.queue_id limit 1)
+  union all
+  select (select a.queue_id from :"schema".pgqrs_archive a where a.queue_id > q.id order by a.queue_id limit 1)
+  from archive_queues q where q.id is not null
+), pointing(table_name, id) as (
+  select 'pgqrs_messages', id from message_queues
+  union all select 'pgqrs_archive', id from archive_queues
+  union all select distinct 'pgqrs_workers', w.queue_id from :"schema".pgqrs_workers w
+)
+select p.table_name, p.id as queue_id from pointing p
+where p.id is not null and not exists (select from :"schema".pgqrs_queues q where q.id = p.id)
+order by 1, 2 limit 100

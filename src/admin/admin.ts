@@ -1,0 +1,234 @@
+// What an operator does: the schema, the queues, their metrics, and, in files of their own, workers and dead
+// letters.
+import { Config } from '../config/config.js'
+import { Database } from '../database/database.js'
+import { PgDriver, type PgPool } from '../database/drivers/pg.js'
+import { type KnownQueue, Queue } from '../queue/queue.js'
+import { notEmpty, PgqrsQueues, queueOfRow } from '../tables/queues.js'
+import { PgqrsError } from '../words/errors.js'
+import type { QueueInfo } from '../words/message.js'
+import { checkQueueName } from '../words/names.js'
+import { checkOptions } from '../words/options.js'
+import { DeadLetters } from './dead-letters.js'
+import { checkVersion, type Installation, type InstallOptions, install, uninstall } from './installation.js'
+import { allQueuesMetrics, type QueueMetrics, queueMetrics, queueNotFound } from './metrics.js'
+import { type Verification, verify } from './verification.js'
+import { WorkerManagement } from './workers.js'
+
+export interface CreateQueueOptions {
+  /** Attempts of a message that does not say otherwise. Default 5, from 1 to 1,000. */
+  maxAttempts?: number
+}
+
+const purgeStep = 10_000
+
+export class PgqrsAdmin<Pool = ReturnType<typeof PgDriver.pool>> {
+  /** The pool: for the table API, for producers and consumers, and for transactions of your own. */
+  readonly pool: Pool
+  readonly config: Config
+  /** The registered workers. */
+  readonly workers: WorkerManagement
+  readonly deadLetters: DeadLetters
+  readonly #database: Database
+  readonly #queues: PgqrsQueues
+  readonly #ownsPool: boolean
+
+  private constructor(pool: Pool, config: Config, ownsPool: boolean) {
+    this.pool = pool
+    this.config = config
+    this.#ownsPool = ownsPool
+    this.#database = new Database(new PgDriver(pool as PgPool, config.preparedStatements), config)
+    this.#database.rideOn(pool as PgPool)
+    this.#queues = new PgqrsQueues(this.#database)
+    const idOfQueue = async (name: string) => (await this.#info(name)).id
+    this.workers = new WorkerManagement(this.#database, idOfQueue)
+    this.deadLetters = new DeadLetters(this.#database, idOfQueue)
+  }
+
+  /**
+   * Connects with a pool of its own; `close` ends it.
+   * @param config a Config or a DSN; by default `Config.load()`
+   * @throws PgqrsError CONFIG_INVALID, DATABASE_UNAVAILABLE, SCHEMA_NEWER
+   */
+  static async connect(config: Config | string = Config.load()): Promise<PgqrsAdmin> {
+    const loaded = typeof config === 'string' ? Config.fromDsn(config) : config
+    if (!(loaded instanceof Config))
+      throw new PgqrsError('CONFIG_INVALID', 'connect takes a Config or a DSN.', {
+        hint: "Give Config.load(), Config.fromDsn('postgresql://…'), or the DSN itself.",
+      })
+    const admin = new PgqrsAdmin(PgDriver.pool(loaded), loaded, true)
+    try {
+      await checkVersion(admin.#database)
+    } catch (error) {
+      await admin.close()
+      throw error
+    }
+    return admin
+  }
+
+  /** On a pool of the program's own, which `close` leaves open. */
+  static async over<Pool extends object>(pool: Pool, config: Config): Promise<PgqrsAdmin<Pool>> {
+    Database.of(pool, config)
+    const admin = new PgqrsAdmin(pool, config, false)
+    await checkVersion(admin.#database)
+    return admin
+  }
+
+  /**
+   * Installs the schema, or brings it up to date; nothing where it is. Safe from any number of processes at once.
+   * @throws PgqrsError SCHEMA_MISSING with the statement to run, SCHEMA_NEWER, SCHEMA_DAMAGED, PERMISSION_DENIED
+   */
+  async install(options: InstallOptions = {}): Promise<Installation> {
+    checkOptions(options, ['createSchema'], 'install')
+    return install(this.#database, options)
+  }
+
+  /** Drops the tables with all messages, and the functions. The schema stays. Whether there was anything. */
+  async uninstall(): Promise<boolean> {
+    return uninstall(this.#database)
+  }
+
+  /**
+   * Checks the installation: tables, columns, indexes, functions, triggers, version, rows that point to nothing.
+   * @throws PgqrsError SCHEMA_NOT_INSTALLED or SCHEMA_DAMAGED, with all that is wrong in `details.problems`
+   */
+  async verify(): Promise<Verification> {
+    return verify(this.#database)
+  }
+
+  /**
+   * Creates a queue, or gives the one that is there.
+   * @throws PgqrsError QUEUE_EXISTS when it is there with other settings than the ones given; ARGUMENT_INVALID
+   */
+  async createQueue(name: string, options: CreateQueueOptions | false = {}): Promise<KnownQueue> {
+    if (typeof options === 'boolean' && options)
+      throw new PgqrsError(
+        'ARGUMENT_INVALID',
+        'Unlogged queues are not offered: a crash would lose their messages.',
+        {
+          hint: 'Leave the second argument out.',
+        },
+      )
+    const given = options === false ? {} : options
+    checkOptions(given, ['maxAttempts'], 'createQueue')
+    try {
+      return this.#known(await this.#queues.insert({ name, maxAttempts: given.maxAttempts }))
+    } catch (error) {
+      if (!PgqrsError.is(error, 'QUEUE_EXISTS')) throw error
+      const there = await this.#info(name)
+      if (given.maxAttempts === undefined || given.maxAttempts === there.maxAttempts)
+        return this.#known(there)
+      throw new PgqrsError('QUEUE_EXISTS', `Queue '${name}' exists with maxAttempts ${there.maxAttempts}.`, {
+        hint: 'Leave the option out to use the queue as it is, or delete the queue first.',
+        cause: error,
+      })
+    }
+  }
+
+  /** The queue: its fields, and a handle on it. @throws PgqrsError QUEUE_NOT_FOUND */
+  async getQueue(name: string): Promise<KnownQueue> {
+    return this.#known(await this.#info(name))
+  }
+
+  /** All queues, by name. */
+  async listQueues(): Promise<QueueInfo[]> {
+    const queues: QueueInfo[] = []
+    for (let last = ''; ; last = queues[queues.length - 1]?.name ?? '') {
+      const rows = await this.#database.run('listQueuesByName', [last, 1_000])
+      queues.push(...rows.map(queueOfRow))
+      if (rows.length < 1_000) return queues
+    }
+  }
+
+  /**
+   * Deletes a queue that has nothing in it: no messages, no archived ones, no workers but stopped ones.
+   * @param options `force: true` deletes all of that with it
+   * @throws PgqrsError QUEUE_NOT_FOUND, QUEUE_NOT_EMPTY
+   */
+  async deleteQueue(name: string, options: { force?: boolean } = {}): Promise<void> {
+    checkOptions(options, ['force'], 'deleteQueue')
+    const force = options.force === true
+    if (force) {
+      await this.purgeQueue(name)
+      await this.purgeArchive(name, { dead: true })
+    }
+    try {
+      await this.#database.transaction(async (session) => {
+        const [row] = await session.run('lockQueue', [checkQueueName(name)])
+        if (row === undefined) throw queueNotFound(name)
+        await session.run('clearWorkers', [row.id, force])
+        // What came in between is locked out by now.
+        if (force) await session.run('clearMessages', [row.id])
+        if (force) await session.run('clearArchive', [row.id])
+        await session.run('deleteQueue', [row.id])
+      })
+    } catch (error) {
+      throw notEmpty(error, `Queue '${name}'`)
+    }
+  }
+
+  /**
+   * Drops all live messages of a queue, the leased ones among them: their settles give `false` then.
+   * @returns how many
+   * @throws PgqrsError QUEUE_NOT_FOUND
+   */
+  async purgeQueue(name: string): Promise<number> {
+    const { id } = await this.#info(name)
+    return this.#inSteps(() => this.#database.run('purgeMessages', [id, purgeStep]))
+  }
+
+  /**
+   * Drops the archived messages of a queue. Dead letters stay, unless `dead: true`.
+   * @returns how many
+   * @throws PgqrsError QUEUE_NOT_FOUND
+   */
+  async purgeArchive(name: string, options: { dead?: boolean } = {}): Promise<number> {
+    checkOptions(options, ['dead'], 'purgeArchive')
+    const { id } = await this.#info(name)
+    const outcomes = options.dead === true ? ['archived', 'dead'] : ['archived']
+    return this.#inSteps(() => this.#database.run('purgeArchived', [id, purgeStep, outcomes]))
+  }
+
+  /** How one queue stands. @throws PgqrsError QUEUE_NOT_FOUND */
+  async queueMetrics(name: string): Promise<QueueMetrics> {
+    return queueMetrics(this.#database, name)
+  }
+
+  /** How all queues stand, by name. */
+  async allQueuesMetrics(): Promise<QueueMetrics[]> {
+    return allQueuesMetrics(this.#database)
+  }
+
+  /** The registered workers: the same as `admin.workers`. */
+  workerManagement(): WorkerManagement {
+    return this.workers
+  }
+
+  /** Ends the pool that `connect` made. */
+  async close(): Promise<void> {
+    if (this.#ownsPool) await this.#database.driver.close()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  #known(info: QueueInfo): KnownQueue {
+    return Queue.known(this.#database, info, this.config)
+  }
+
+  async #info(name: string): Promise<QueueInfo> {
+    const info = await this.#queues.getByName(name)
+    if (info === null) throw queueNotFound(name)
+    return info
+  }
+
+  /** Each step is a transaction of its own with a bounded number of rows. */
+  async #inSteps(step: () => Promise<unknown[]>): Promise<number> {
+    for (let total = 0; ; ) {
+      const { length } = await step()
+      total += length
+      if (length < purgeStep) return total
+    }
+  }
+}

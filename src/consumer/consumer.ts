@@ -1,0 +1,299 @@
+// Takes messages from one queue under a lease, and settles them.
+import { Coalescer } from '../database/coalescer.js'
+import { Database, type Defaults, type Session } from '../database/database.js'
+import { messageOfRow } from '../tables/messages.js'
+import { backoffMs, errorText } from '../words/backoff.js'
+import { type Duration, durationMs } from '../words/duration.js'
+import { PgqrsError } from '../words/errors.js'
+import { type Id, type IdInput, idOf } from '../words/id.js'
+import type { HeldMessage, Message } from '../words/message.js'
+import { checkOptions, wholeNumber } from '../words/options.js'
+import { definitionOf, type QueueDefinition, type QueueReference, validate } from '../words/queue.js'
+import { HeldMessages, type Settled } from './held.js'
+import {
+  type Archiving,
+  type Extending,
+  extendLeases,
+  type Failed,
+  type Failing,
+  type Releasing,
+  settleArchive,
+  settleDelete,
+  settleFail,
+  settleRelease,
+} from './settles.js'
+
+export interface ConsumerOptions {
+  /** The id of the registered worker for which messages are leased; it is shown as `leasedBy`. */
+  workerId?: IdInput
+  /** How long a message is leased for. Default: the configured `defaultLockTimeSeconds` (5 s). */
+  lease?: Duration
+}
+
+export interface DequeueOptions {
+  /** How long the message is leased for, at least 1 ms. Default: the consumer's. */
+  lease?: Duration
+  /** Only payloads of this type: the top-level `type`, or else `message_type`. Looks through the queue. */
+  type?: string
+  /** A client of yours, inside your transaction: the message is leased when that commits. */
+  tx?: unknown
+}
+
+export interface SettleOptions {
+  /** A client of yours, inside your transaction: your writes and the settle are one commit. */
+  tx?: unknown
+}
+
+export interface ArchiveOptions extends SettleOptions {
+  /** Who archives it, at most 200 characters: kept with the archived message. */
+  archivedBy?: string
+}
+
+export interface ReleaseOptions extends SettleOptions {
+  /** Ready after so long. Default: at once, in its old place. */
+  delay?: Duration
+}
+
+export interface FailOptions extends SettleOptions {
+  /** The next attempt after so long. Default: exponential with jitter, from a second to an hour. */
+  delay?: Duration
+  /** No further attempt: a dead letter at once. Default false. */
+  dead?: boolean
+}
+
+const together = { maxItems: 1_000, maxWeight: Number.POSITIVE_INFINITY }
+const largestBatch = 10_000
+
+export class Consumer<Output = unknown, Input = Output> {
+  readonly #database: Database
+  readonly #queue: QueueDefinition<Input, Output>
+  readonly #leaseMs: number
+  readonly #workerId: Id | null
+  readonly #held = new HeldMessages()
+  readonly #archives: Coalescer<Archiving, boolean>
+  readonly #deletes: Coalescer<HeldMessage, boolean>
+  readonly #releases: Coalescer<Releasing, boolean>
+  readonly #extensions: Coalescer<Extending, boolean>
+  readonly #failures: Coalescer<Failing, Failed>
+
+  /**
+   * @param pool `admin.pool`, or a pool of your own
+   * @param queue its name, its definition, or what `admin.getQueue` gave
+   * @param config schema, lease and batch size; by default what the pool brings along
+   * @throws PgqrsError ARGUMENT_INVALID
+   */
+  constructor(
+    pool: unknown,
+    queue: QueueReference<Input, Output>,
+    config?: Defaults,
+    options: ConsumerOptions = {},
+  ) {
+    checkOptions(options, ['workerId', 'lease'], 'Consumer')
+    const database = Database.of(pool, config)
+    this.#database = database
+    this.#queue = definitionOf(queue)
+    this.#leaseMs = leaseMs(options.lease ?? (config ?? database.defaults).defaultLockTimeSeconds * 1_000)
+    this.#workerId = options.workerId === undefined ? null : idOf(options.workerId, 'workerId')
+    this.#archives = new Coalescer((held) => settleArchive(database, held), together)
+    this.#deletes = new Coalescer((held) => settleDelete(database, held), together)
+    this.#releases = new Coalescer((held) => settleRelease(database, held), together)
+    this.#extensions = new Coalescer((held) => extendLeases(database, held), together)
+    this.#failures = new Coalescer((held) => settleFail(database, held), together)
+  }
+
+  get queueName(): string {
+    return this.#queue.name
+  }
+
+  /**
+   * The next message that is due, leased; null when there is none. Order: priority, then the time at which it
+   * became due, then id.
+   * @throws PgqrsError QUEUE_NOT_FOUND, ARGUMENT_INVALID, DATABASE_UNAVAILABLE
+   */
+  async dequeue(options: DequeueOptions = {}): Promise<Message<Output> | null> {
+    return (await this.#claim(1, options))[0] ?? null
+  }
+
+  /**
+   * The next messages that are due, leased, in order; an empty list when there is none.
+   * @param count at most so many, up to 10,000. Default: the configured `defaultMaxBatchSize` (100)
+   * @throws PgqrsError as `dequeue`
+   */
+  async dequeueBatch(
+    count: number | undefined = undefined,
+    options: DequeueOptions = {},
+  ): Promise<Message<Output>[]> {
+    const most = count ?? this.#database.defaults.defaultMaxBatchSize
+    return this.#claim(wholeNumber(most, 'count', 1, largestBatch), options)
+  }
+
+  /**
+   * Settles a message: done, and kept in the archive. `false` when this attempt had lost it; nothing changed then.
+   * @param by options, or who archives it
+   */
+  async archive(message: Settled, by: string | ArchiveOptions = {}): Promise<boolean> {
+    const options = archiveOptions(by)
+    const archivedBy = options.archivedBy ?? null
+    return this.#settle(message, options, this.#archives, settleArchive, (held) => ({ ...held, archivedBy }))
+  }
+
+  /** The same for several, in one statement; the answers come in their order. */
+  async archiveBatch(messages: readonly Settled[], by: string | ArchiveOptions = {}): Promise<boolean[]> {
+    const options = archiveOptions(by)
+    const archivedBy = options.archivedBy ?? null
+    return this.#settleBatch(messages, options, settleArchive, (held) => ({ ...held, archivedBy }))
+  }
+
+  /** Settles a message: done, and not kept. `false` when this attempt had lost it. */
+  async delete(message: Settled, options: SettleOptions = {}): Promise<boolean> {
+    checkOptions(options, ['tx'], 'delete')
+    return this.#settle(message, options, this.#deletes, settleDelete, (held) => held)
+  }
+
+  /** The same for several, in one statement; the answers come in their order. */
+  async deleteBatch(messages: readonly Settled[], options: SettleOptions = {}): Promise<boolean[]> {
+    checkOptions(options, ['tx'], 'deleteBatch')
+    return this.#settleBatch(messages, options, settleDelete, (held) => held)
+  }
+
+  /** Gives a message back, ready now or after a delay; the attempt does not count. `false` when it was lost. */
+  async release(message: Settled, options: ReleaseOptions = {}): Promise<boolean> {
+    checkOptions(options, ['tx', 'delay'], 'release')
+    const delayMs = durationMs(options.delay ?? 0, 'delay')
+    return this.#settle(message, options, this.#releases, settleRelease, (held) => ({ ...held, delayMs }))
+  }
+
+  /** The same for several, in one statement; the answers come in their order. */
+  async releaseBatch(messages: readonly Settled[], options: ReleaseOptions = {}): Promise<boolean[]> {
+    checkOptions(options, ['tx', 'delay'], 'releaseBatch')
+    const delayMs = durationMs(options.delay ?? 0, 'delay')
+    return this.#settleBatch(messages, options, settleRelease, (held) => ({ ...held, delayMs }))
+  }
+
+  /**
+   * Says that the attempt failed. The message gets another attempt after a delay, or, when this was the last,
+   * becomes a dead letter with this error.
+   * @param error an Error, of which the stack is kept, or a text; 8,000 characters at most
+   * @returns `'retried'`, `'dead'`, or `false` when this attempt had lost it
+   */
+  async fail(message: Settled, error: unknown, options: FailOptions = {}): Promise<Failed> {
+    checkOptions(options, ['tx', 'delay', 'dead'], 'fail')
+    const text = errorText(error)
+    const fixed = options.delay === undefined ? undefined : durationMs(options.delay, 'delay')
+    return this.#settle(message, options, this.#failures, settleFail, (held) => ({
+      ...held,
+      error: text,
+      delayMs: options.dead === true ? null : (fixed ?? backoffMs(held.attempt)),
+    }))
+  }
+
+  /** Lengthens the lease by so long. `false` when this attempt had lost the message. */
+  async extendVisibility(message: Settled, by: Duration, options: SettleOptions = {}): Promise<boolean> {
+    checkOptions(options, ['tx'], 'extendVisibility')
+    const byMs = durationMs(by, 'extendVisibility')
+    const held = this.#held.proofOf(message)
+    if (held === null) return false
+    if (options.tx === undefined) return this.#extensions.add({ ...held, byMs })
+    return (await extendLeases(this.#database.in(options.tx), [{ ...held, byMs }]))[0] ?? false
+  }
+
+  async #claim(count: number, options: DequeueOptions): Promise<Message<Output>[]> {
+    checkOptions(options, ['lease', 'type', 'tx'], 'dequeue')
+    const session = this.#database.in(options.tx)
+    const lease = options.lease === undefined ? this.#leaseMs : leaseMs(options.lease)
+    const messages: Message<Output>[] = []
+    // Payloads that the schema refuses become dead letters, and others take their place.
+    for (;;) {
+      const claimed = await this.#claimRows(session, count - messages.length, lease, options.type)
+      const good = await this.#accepted(session, claimed)
+      messages.push(...good)
+      if (good.length === claimed.length || messages.length >= count) return messages
+    }
+  }
+
+  async #claimRows(session: Session, count: number, lease: number, type: string | undefined) {
+    const rows =
+      type === undefined
+        ? await session.run('claim', [this.#queue.name, count, lease, this.#workerId, null, null])
+        : await session.run('claimType', [this.#queue.name, count, lease, this.#workerId, String(type)])
+    const messages = rows.map((row) => messageOfRow<Output>(row))
+    for (const message of messages) this.#held.add(message)
+    return messages
+  }
+
+  async #accepted(session: Session, messages: Message<Output>[]): Promise<Message<Output>[]> {
+    const { schema } = this.#queue
+    if (schema === undefined) return messages
+    const good: Message<Output>[] = []
+    const refused: Failing[] = []
+    try {
+      for (const message of messages) {
+        const result = await validate(schema, message.payload)
+        if ('value' in result) good.push({ ...message, payload: result.value })
+        else refused.push(refusal(message, result.problem))
+      }
+    } catch (error) {
+      // The schema itself failed; nothing is known of the payloads.
+      await settleRelease(
+        session,
+        messages.map((message) => ({ ...message, delayMs: 0 })),
+      )
+      throw error
+    }
+    if (refused.length > 0) await settleFail(session, refused)
+    for (const message of refused) this.#held.forget(message)
+    return good
+  }
+
+  async #settle<Item extends HeldMessage, Answer>(
+    message: Settled,
+    { tx }: SettleOptions,
+    coalescer: Coalescer<Item, Answer>,
+    statement: (session: Session, held: readonly Item[]) => Promise<Answer[]>,
+    itemOf: (held: HeldMessage) => Item,
+  ): Promise<Answer | false> {
+    const held = this.#held.proofOf(message)
+    if (held === null) return false
+    const item = itemOf({ id: held.id, attempt: held.attempt })
+    if (tx !== undefined) return (await statement(this.#database.in(tx), [item]))[0] ?? false
+    const answer = await coalescer.add(item)
+    this.#held.forget(held)
+    return answer
+  }
+
+  async #settleBatch<Item extends HeldMessage>(
+    messages: readonly Settled[],
+    { tx }: SettleOptions,
+    statement: (session: Session, held: readonly Item[]) => Promise<boolean[]>,
+    itemOf: (held: HeldMessage) => Item,
+  ): Promise<boolean[]> {
+    if (!Array.isArray(messages)) throw new PgqrsError('ARGUMENT_INVALID', 'The messages are no array.')
+    const proofs = messages.map((message) => this.#held.proofOf(message))
+    const held = proofs.filter((proof) => proof !== null)
+    if (held.length === 0) return proofs.map(() => false)
+    const answers = await statement(this.#database.in(tx), held.map(itemOf))
+    if (tx === undefined) for (const proof of held) this.#held.forget(proof)
+    let next = 0
+    return proofs.map((proof) => proof !== null && (answers[next++] ?? false))
+  }
+}
+
+function leaseMs(lease: Duration): number {
+  return durationMs(lease, 'lease', { atLeastMs: 1 })
+}
+
+function archiveOptions(by: string | ArchiveOptions): ArchiveOptions {
+  const options = typeof by === 'string' ? { archivedBy: by } : (by ?? {})
+  checkOptions(options, ['tx', 'archivedBy'], 'archive')
+  const { archivedBy } = options
+  if (archivedBy !== undefined && (typeof archivedBy !== 'string' || archivedBy.length > 200))
+    throw new PgqrsError('ARGUMENT_INVALID', 'archivedBy is a text of at most 200 characters.')
+  return options
+}
+
+const refusal = ({ id, attempt }: HeldMessage, problem: string): Failing => ({
+  id,
+  attempt,
+  error: `The payload is refused by the schema: ${problem}.`,
+  delayMs: null,
+})

@@ -1,0 +1,64 @@
+// Settling: the fenced statements by which attempts give up what they hold. Each takes a batch and answers in
+// its order; `false` for an attempt that had lost its message.
+import type { Session, StatementName } from '../database/database.js'
+import type { Row } from '../database/driver.js'
+import type { HeldMessage } from '../words/message.js'
+
+export interface Archiving extends HeldMessage {
+  archivedBy: string | null
+}
+export interface Releasing extends HeldMessage {
+  delayMs: number
+}
+export interface Extending extends HeldMessage {
+  byMs: number
+}
+export interface Failing extends HeldMessage {
+  error: string
+  /** null: no further attempt, whatever is left. */
+  delayMs: number | null
+}
+
+/** What came of a failure: there will be another attempt, it was the last, or it had lost the message. */
+export type Failed = 'retried' | 'dead' | false
+
+export const settleArchive = (session: Session, held: readonly Archiving[]) =>
+  settle(session, 'archiveHeld', held, [held.map(({ archivedBy }) => archivedBy)])
+
+export const settleDelete = (session: Session, held: readonly HeldMessage[]) =>
+  settle(session, 'deleteHeld', held, [])
+
+export const settleRelease = (session: Session, held: readonly Releasing[]) =>
+  settle(session, 'releaseHeld', held, [held.map(({ delayMs }) => delayMs)])
+
+export const extendLeases = (session: Session, held: readonly Extending[]) =>
+  settle(session, 'extendHeld', held, [held.map(({ byMs }) => byMs)])
+
+export async function settleFail(session: Session, held: readonly Failing[]): Promise<Failed[]> {
+  const errors = held.map(({ error }) => error)
+  const delays = held.map(({ delayMs }) => delayMs)
+  const [row] = await session.run('failHeld', [...proofs(held), errors, delays])
+  const failed = new Array<Failed>(held.length).fill(false)
+  for (const position of positions(row, 'retried')) failed[position - 1] = 'retried'
+  for (const position of positions(row, 'dead')) failed[position - 1] = 'dead'
+  return failed
+}
+
+async function settle(
+  session: Session,
+  statement: StatementName,
+  held: readonly HeldMessage[],
+  more: readonly unknown[],
+): Promise<boolean[]> {
+  const [row] = await session.run(statement, [...proofs(held), ...more])
+  const settled = new Array<boolean>(held.length).fill(false)
+  for (const position of positions(row, 'accepted')) settled[position - 1] = true
+  return settled
+}
+
+const positions = (row: Row | undefined, column: string): number[] => row?.[column] ?? []
+
+const proofs = (held: readonly HeldMessage[]) => [
+  held.map(({ id }) => id),
+  held.map(({ attempt }) => attempt),
+]

@@ -1,0 +1,74 @@
+// Calls made at the same moment share a statement. No timer: what is asked for while a statement runs goes
+// into the next one, so that a lone call waits for nothing and a crowd pays for one commit together. One
+// statement at a time, so that what a caller asked for first happens first.
+import { PgqrsError } from '../words/errors.js'
+
+interface Waiting<Item, Result> {
+  item: Item
+  weight: number
+  resolve: (result: Result) => void
+  reject: (error: unknown) => void
+}
+
+export interface CoalescerLimits {
+  /** Items of one statement at most. */
+  maxItems: number
+  /** Summed weight of one statement at most; one item alone may weigh more. */
+  maxWeight: number
+}
+
+export class Coalescer<Item, Result> {
+  readonly #runAll: (items: Item[]) => Promise<Result[]>
+  readonly #limits: CoalescerLimits
+  #waiting: Waiting<Item, Result>[] = []
+  #running = false
+
+  /** @param runAll runs one statement for all items and gives their results in the same order */
+  constructor(runAll: (items: Item[]) => Promise<Result[]>, limits: CoalescerLimits) {
+    this.#runAll = runAll
+    this.#limits = limits
+  }
+
+  /** Resolves after the commit of the statement that took the item. */
+  add(item: Item, weight = 1): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ item, weight, resolve, reject })
+      if (this.#running) return
+      this.#running = true
+      // Not at once: the calls that the program makes in this same turn go along.
+      queueMicrotask(() => void this.#drain())
+    })
+  }
+
+  async #drain(): Promise<void> {
+    while (this.#waiting.length > 0) await this.#runOne(this.#take())
+    this.#running = false
+  }
+
+  #take(): Waiting<Item, Result>[] {
+    let count = 0
+    let weight = 0
+    for (const { weight: more } of this.#waiting) {
+      if (count > 0 && (count >= this.#limits.maxItems || weight + more > this.#limits.maxWeight)) break
+      count += 1
+      weight += more
+    }
+    return this.#waiting.splice(0, count)
+  }
+
+  async #runOne(taken: Waiting<Item, Result>[]): Promise<void> {
+    try {
+      const results = await this.#runAll(taken.map(({ item }) => item))
+      taken.forEach(({ resolve }, i) => {
+        resolve(results[i] as Result)
+      })
+    } catch (error) {
+      // The server refused the statement and did nothing of it: each gets its own, so that one bad item fails
+      // alone. Where the connection broke, nobody knows what was done, and nothing may be tried again here.
+      const refused =
+        PgqrsError.is(error) && error.details.sqlstate !== undefined && error.code !== 'DATABASE_UNAVAILABLE'
+      if (!refused || taken.length === 1) for (const { reject } of taken) reject(error)
+      else for (const one of taken) await this.#runOne([one])
+    }
+  }
+}

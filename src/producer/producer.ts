@@ -1,0 +1,190 @@
+// Adds messages to one queue: validation, rate limit, and one statement for calls made at the same moment.
+import type { ConfigValues, RateLimit } from '../config/fields.js'
+import { Coalescer } from '../database/coalescer.js'
+import { Database, type Defaults } from '../database/database.js'
+import type { Row } from '../database/driver.js'
+import { type Duration, durationMs } from '../words/duration.js'
+import { PgqrsError } from '../words/errors.js'
+import { type IdInput, idOf } from '../words/id.js'
+import type { HeldMessage, Message } from '../words/message.js'
+import { checkOptions } from '../words/options.js'
+import { encodePayload, type ValidationRules } from '../words/payload.js'
+import { definitionOf, type QueueDefinition, type QueueReference, validate } from '../words/queue.js'
+import { type EnqueueOptions, encodeOptions } from './options.js'
+import { TokenBucket } from './rate-limit.js'
+
+export interface ProducerOptions {
+  /** Rules for payloads, each in place of the configuration's. */
+  validation?: ValidationRules
+  /** In place of the configuration's; null for none. */
+  rateLimit?: RateLimit | null
+}
+
+export type ProducerConfig = Defaults & Partial<Pick<ConfigValues, 'validation' | 'rateLimit'>>
+
+interface Encoded {
+  payload: string
+  options: string
+}
+
+// One statement carries at most this: far below what jsonb holds (256 MB), and small enough to share.
+const shared = { maxItems: 1_000, maxWeight: 4_000_000 }
+const batchLimit = { messages: 100_000, bytes: 200_000_000 }
+
+export class Producer<Input = unknown, Output = Input> {
+  readonly #database: Database
+  readonly #queue: QueueDefinition<Input, Output>
+  readonly #rules: ValidationRules
+  readonly #bucket: TokenBucket | null
+  readonly #enqueues: Coalescer<Encoded, Row>
+
+  /**
+   * @param pool `admin.pool`, or a pool of your own
+   * @param queue its name, its definition, or what `admin.getQueue` gave
+   * @param config schema, validation and rate limit; by default what the pool brings along
+   * @throws PgqrsError ARGUMENT_INVALID
+   */
+  constructor(
+    pool: unknown,
+    queue: QueueReference<Input, Output>,
+    config?: ProducerConfig,
+    options: ProducerOptions = {},
+  ) {
+    checkOptions(options, ['validation', 'rateLimit'], 'Producer')
+    this.#database = Database.of(pool, config)
+    this.#queue = definitionOf(queue)
+    const defaults: Partial<ConfigValues> = config ?? this.#database.defaults
+    this.#rules = { ...defaults.validation, ...options.validation }
+    const limit = options.rateLimit === undefined ? (defaults.rateLimit ?? null) : options.rateLimit
+    this.#bucket = limit === null ? null : new TokenBucket(limit)
+    this.#enqueues = new Coalescer((messages) => this.#insert(this.#database, messages), shared)
+  }
+
+  get queueName(): string {
+    return this.#queue.name
+  }
+
+  /**
+   * Adds a message. Resolves after the commit, with the message as it was stored; with `tx`, after the statement,
+   * and your commit decides.
+   * @throws PgqrsError PAYLOAD_INVALID, ARGUMENT_INVALID, RATE_LIMITED, QUEUE_NOT_FOUND, DATABASE_UNAVAILABLE
+   */
+  async enqueue(payload: Input, options: EnqueueOptions = {}): Promise<Message<Input>> {
+    const message = { options: encodeOptions(options), payload: await this.#encode(payload) }
+    this.#bucket?.take(1)
+    const row =
+      options.tx === undefined
+        ? await this.#enqueues.add(message, message.payload.length + message.options.length)
+        : (await this.#insert(this.#database.in(options.tx), [message]))[0]
+    return stored(row as Row, message.payload, options)
+  }
+
+  /**
+   * Adds messages in the order given, all or none, in one statement. The options hold for each of them.
+   * @throws PgqrsError as `enqueue`; PAYLOAD_INVALID tells the first bad payload by `details.index`
+   */
+  async batchEnqueue(payloads: readonly Input[], options: EnqueueOptions = {}): Promise<Message<Input>[]> {
+    if (!Array.isArray(payloads))
+      throw new PgqrsError('ARGUMENT_INVALID', 'batchEnqueue: the payloads are no array.')
+    if (payloads.length > batchLimit.messages)
+      throw new PgqrsError('ARGUMENT_INVALID', `A batch has at most ${batchLimit.messages} messages.`, {
+        hint: 'Send several batches, with the same tx if they belong together.',
+      })
+    const encodedOptions = encodeOptions(options)
+    const messages: Encoded[] = []
+    let bytes = 0
+    for (let index = 0; index < payloads.length; index++) {
+      const payload = await this.#encode(payloads[index] as Input, index)
+      bytes += payload.length + encodedOptions.length
+      messages.push({ payload, options: encodedOptions })
+    }
+    if (bytes > batchLimit.bytes)
+      throw new PgqrsError('ARGUMENT_INVALID', `The batch has over ${batchLimit.bytes} bytes of JSON.`, {
+        hint: 'Send several batches, with the same tx if they belong together.',
+      })
+    if (messages.length === 0) return []
+    this.#bucket?.take(messages.length)
+    const rows = await this.#insert(this.#database.in(options.tx), messages)
+    return rows.map((row, i) => stored(row, (messages[i] as Encoded).payload, options))
+  }
+
+  /** `enqueue` with a delay. */
+  async enqueueDelayed(
+    payload: Input,
+    delay: Duration,
+    options: Omit<EnqueueOptions, 'delay' | 'at'> = {},
+  ): Promise<Message<Input>> {
+    durationMs(delay, 'delay')
+    return this.enqueue(payload, { ...options, delay })
+  }
+
+  /**
+   * Makes a message wait longer: lengthens the lease of whoever holds it, or puts off the time at which it is
+   * due when nobody does. Given a delivered message, it lengthens the lease of that attempt alone. Gives `false`
+   * when there is no such message in the queue, or that attempt has lost it.
+   * @throws PgqrsError ARGUMENT_INVALID
+   */
+  async extendVisibility(
+    message: HeldMessage | Pick<Message, 'id'> | IdInput,
+    by: Duration,
+    options: { tx?: unknown } = {},
+  ): Promise<boolean> {
+    checkOptions(options, ['tx'], 'extendVisibility')
+    const session = this.#database.in(options.tx)
+    const byMs = durationMs(by, 'extendVisibility')
+    const { id, attempt = 0 }: Partial<HeldMessage> =
+      typeof message === 'object' && message !== null ? message : { id: idOf(message) }
+    const rows =
+      attempt > 0
+        ? await session.run('extendHeld', [[idOf(id as string)], [attempt], [byMs]])
+        : await session.run('postpone', [this.#queue.name, idOf(id as string), byMs])
+    return rows.length > 0
+  }
+
+  async #encode(payload: Input, index?: number): Promise<string> {
+    const at = index === undefined ? 'payload' : `payloads[${index}]`
+    try {
+      const text = encodePayload(payload, this.#rules, at)
+      if (this.#queue.schema !== undefined) {
+        const result = await validate(this.#queue.schema, payload)
+        if ('problem' in result)
+          throw new PgqrsError('PAYLOAD_INVALID', `${at} is refused by the schema: ${result.problem}.`, {
+            hint: `Enqueue what the schema of the queue ${this.#queue.name} allows.`,
+            details: { path: at },
+          })
+      }
+      return text
+    } catch (error) {
+      if (index === undefined || !PgqrsError.is(error, 'PAYLOAD_INVALID')) throw error
+      throw new PgqrsError('PAYLOAD_INVALID', `${error.message} Nothing of the batch was enqueued.`, {
+        cause: error,
+        details: { ...error.details, index },
+        ...(error.hint === undefined ? {} : { hint: error.hint }),
+      })
+    }
+  }
+
+  #insert(session: Pick<Database, 'run'>, messages: readonly Encoded[]): Promise<Row[]> {
+    const text = messages.map(({ payload, options }) => `{"p":${payload}${options}}`).join(',')
+    return session.run('enqueueBatch', [this.#queue.name, `[${text}]`])
+  }
+}
+
+function stored<T>(row: Row, payload: string, options: EnqueueOptions): Message<T> {
+  return {
+    id: row.id,
+    queueId: row.queue_id,
+    payload: JSON.parse(payload),
+    headers: options.headers ?? null,
+    priority: row.priority,
+    attempt: 0,
+    givenBack: 0,
+    maxAttempts: row.max_attempts,
+    enqueuedAt: row.enqueued_at,
+    dueAt: row.due_at,
+    leasedUntil: null,
+    leasedBy: null,
+    dequeuedAt: null,
+    lastError: null,
+  }
+}

@@ -1,0 +1,24 @@
+// How long a failed message waits before its next attempt.
+
+const baseMs = 1_000
+const ceilingMs = 3_600_000
+
+/**
+ * Exponential with jitter: about 1 s after the first attempt, doubling, an hour at most. Between half and the
+ * whole of that, so that messages which failed together do not come back together.
+ * @param random from 0 to 1
+ */
+export function backoffMs(attempt: number, random: () => number = Math.random): number {
+  const full = Math.min(ceilingMs, baseMs * 2 ** Math.min(Math.max(attempt - 1, 0), 30))
+  return Math.round(full / 2 + (full / 2) * random())
+}
+
+/** As much of an error as is kept on the message, in characters. */
+export const errorTextLimit = 8_000
+
+/** An error as it is kept: its stack where it has one, else its text, cut at the limit. */
+export function errorText(error: unknown): string {
+  const text = error instanceof Error ? (error.stack ?? `${error.name}: ${error.message}`) : String(error)
+  const plain = text.replaceAll('\u0000', '\ufffd').toWellFormed()
+  return plain.length <= errorTextLimit ? plain : `${plain.slice(0, errorTextLimit - 2).toWellFormed()} …`
+}
