@@ -1,13 +1,15 @@
 // Sums up what .ci/run noted in a folder: NAME.status (an exit code, or "skipped: why") for each step, and
 // NAME.json, vitest's report, where the step ran tests. Ends with the one line that says it all.
 
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 
 const folder = process.argv[2]
 const total = { passed: 0, failed: 0, skipped: 0 }
 console.log()
-for (const file of readdirSync(folder).filter((name) => name.endsWith('.status'))) {
+const finishedAt = (file) => statSync(join(folder, file)).mtimeMs
+const steps = readdirSync(folder).filter((name) => name.endsWith('.status'))
+for (const file of steps.sort((a, b) => finishedAt(a) - finishedAt(b))) {
   const name = file.slice(0, -'.status'.length)
   const status = readFileSync(join(folder, file), 'utf8').trim()
   const tests = testsOf(join(folder, `${name}.json`))

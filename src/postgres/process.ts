@@ -1,7 +1,7 @@
 // The server process itself: its start, its log file, its signals, and its end.
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { closeSync, fstatSync, openSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { closeSync, fchownSync, fstatSync, openSync, readFileSync, rmSync, statSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import type { PostgresBinaries } from './binaries.js'
@@ -34,6 +34,8 @@ export class ServerProcess {
     // A file rather than a pipe: a server never waits for this process to read what it says.
     const log = openSync(path, 'a', 0o600)
     try {
+      // Root's runs must not lock out the user whose folder it is.
+      if (owner.user !== undefined) fchownSync(log, owner.user.uid, owner.user.gid)
       const start = fstatSync(log).size
       const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
       const { file, args, options } = owner.command(binaries.postgres, ['-D', dataDir, ...flags])

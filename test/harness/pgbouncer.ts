@@ -3,10 +3,9 @@
 
 import { spawn, spawnSync } from 'node:child_process'
 import { chmodSync, chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { LocalServer } from '../../src/postgres/index.js'
+import { freePort } from '../../src/postgres/port.js'
 import { connectionWorks } from './connection.js'
 import { eventually } from './eventually.js'
 
@@ -19,7 +18,8 @@ const nobody = 65534
 
 export async function startPgBouncer(server: LocalServer): Promise<Pooler> {
   const program = findProgram()
-  const folder = mkdtempSync(join(tmpdir(), 'pgqrs-pgbouncer-'))
+  // Beside the server's data, which a later run sweeps up when this one is killed.
+  const folder = mkdtempSync(join(dirname(server.dataDir), 'pgbouncer-'))
   const asRoot = process.getuid?.() === 0
   const write = (name: string, text: string) => {
     writeFileSync(join(folder, name), text, { mode: 0o600 })
@@ -31,7 +31,6 @@ export async function startPgBouncer(server: LocalServer): Promise<Pooler> {
   const behind = new URL(server.dsn)
   const users = write('users.txt', `"${behind.username}" "${decodeURIComponent(behind.password)}"\n`)
   const ini = write('pgbouncer.ini', settings(server.port, port, users))
-  const log = join(folder, 'log')
   // It keeps no state, so it may end the hard way; it refuses root, like the server behind it.
   const identity = asRoot ? ['--reuid', `${nobody}`, '--regid', `${nobody}`, '--clear-groups'] : []
   const child = spawn('setpriv', [...identity, '--pdeathsig', 'KILL', program, ini], {
@@ -66,7 +65,7 @@ export async function startPgBouncer(server: LocalServer): Promise<Pooler> {
     if (over) throw new Error('it ended')
   } catch (cause) {
     await stop()
-    throw new Error(`PgBouncer did not start: ${said || log}`, { cause })
+    throw new Error(`PgBouncer did not start: ${said}`, { cause })
   }
   return { dsn: front.href, stop }
 }
@@ -97,14 +96,4 @@ server_idle_timeout = 5
 log_connections = 0
 log_disconnections = 0
 `
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer().on('error', reject)
-    probe.listen(0, '127.0.0.1', () => {
-      const { port } = probe.address() as { port: number }
-      probe.close(() => resolve(port))
-    })
-  })
 }

@@ -5,6 +5,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
+import './end-with-parent.js'
 
 // Where --import finds tsx.
 const root = fileURLToPath(new URL('../..', import.meta.url))

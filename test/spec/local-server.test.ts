@@ -98,7 +98,8 @@ function program(told: RunServerProgram = {}, env: StartProcessOptions['env'] = 
   // biome-ignore lint/suspicious/noExplicitAny: each test reads what it expects.
   const started = startProcess<any>('../programs/run-server.ts', import.meta.url, {
     args: [JSON.stringify({ binaries: serverUnderTest(), ...told })],
-    env,
+    // Without setpriv the programs may be copied: into a place that is cleaned up.
+    env: env === withoutSetpriv ? { ...env, TMPDIR: folder } : env,
   })
   programs.push(started)
   return started
@@ -379,17 +380,14 @@ describe.skipIf(process.platform === 'win32')('a server runs', () => {
     'for root, from a copy, where the programs are closed and setpriv is missing',
     async () => {
       const told = { dataDir, binaries: installIn(closed()) }
-      const { dsn } = await program(told, { ...withoutSetpriv, TMPDIR: folder }).next()
+      const { dsn } = await program(told, withoutSetpriv).next()
       expect(await ask(dsn, 'select 1')).toBe(1)
       expect(readdirSync(folder).some((name) => name.startsWith('pgqrs-postgres-'))).toBe(true)
     },
   )
 
   test.runIf(asRoot)('for root in no closed folder without setpriv, and says so', async () => {
-    const { error, hint } = await program(
-      { dataDir: join(closed(), 'data') },
-      { ...withoutSetpriv, TMPDIR: folder },
-    ).next()
+    const { error, hint } = await program({ dataDir: join(closed(), 'data') }, withoutSetpriv).next()
     expect(error).toMatch(/cannot run here/)
     expect(hint).toMatch(/put the data in a folder that this user can enter/)
   })
