@@ -1,6 +1,7 @@
 // Takes messages from one queue under a lease, and settles them.
 import { Coalescer } from '../database/coalescer.js'
 import { Database, type Defaults, type Session } from '../database/database.js'
+import type { Row } from '../database/driver.js'
 import { messageOfRow } from '../tables/messages.js'
 import { backoffMs, errorText } from '../words/backoff.js'
 import { type Duration, durationMs } from '../words/duration.js'
@@ -9,6 +10,7 @@ import { type Id, type IdInput, idOf } from '../words/id.js'
 import type { HeldMessage, Message } from '../words/message.js'
 import { checkOptions, wholeNumber } from '../words/options.js'
 import { definitionOf, type QueueDefinition, type QueueReference, validate } from '../words/queue.js'
+import { Head } from './head.js'
 import { HeldMessages, type Settled } from './held.js'
 import {
   type Archiving,
@@ -70,6 +72,7 @@ export class Consumer<Output = unknown, Input = Output> {
   readonly #leaseMs: number
   readonly #workerId: Id | null
   readonly #held = new HeldMessages()
+  readonly #head = new Head()
   readonly #archives: Coalescer<Archiving, boolean>
   readonly #deletes: Coalescer<HeldMessage, boolean>
   readonly #releases: Coalescer<Releasing, boolean>
@@ -160,6 +163,7 @@ export class Consumer<Output = unknown, Input = Output> {
   async release(message: Settled, options: ReleaseOptions = {}): Promise<boolean> {
     checkOptions(options, ['tx', 'delay'], 'release')
     const delayMs = durationMs(options.delay ?? 0, 'delay')
+    this.#head.reset()
     return this.#settle(message, options, this.#releases, settleRelease, (held) => ({ ...held, delayMs }))
   }
 
@@ -167,6 +171,7 @@ export class Consumer<Output = unknown, Input = Output> {
   async releaseBatch(messages: readonly Settled[], options: ReleaseOptions = {}): Promise<boolean[]> {
     checkOptions(options, ['tx', 'delay'], 'releaseBatch')
     const delayMs = durationMs(options.delay ?? 0, 'delay')
+    this.#head.reset()
     return this.#settleBatch(messages, options, settleRelease, (held) => ({ ...held, delayMs }))
   }
 
@@ -212,13 +217,22 @@ export class Consumer<Output = unknown, Input = Output> {
   }
 
   async #claimRows(session: Session, count: number, lease: number, type: string | undefined) {
+    const values = [this.#queue.name, count, lease, this.#workerId]
     const rows =
       type === undefined
-        ? await session.run('claim', [this.#queue.name, count, lease, this.#workerId, null, null])
-        : await session.run('claimType', [this.#queue.name, count, lease, this.#workerId, String(type)])
+        ? await this.#claimFrom(session, values)
+        : await session.run('claimType', [...values, String(type)])
     const messages = rows.map((row) => messageOfRow<Output>(row))
     for (const message of messages) this.#held.add(message)
     return messages
+  }
+
+  async #claimFrom(session: Session, values: unknown[]): Promise<Row[]> {
+    const start = this.#head.start()
+    const begun = performance.now()
+    const rows = await session.run('claim', [...values, start.priorities, start.marks])
+    this.#head.found(start, rows, performance.now() - begun)
+    return rows
   }
 
   async #accepted(session: Session, messages: Message<Output>[]): Promise<Message<Output>[]> {

@@ -176,7 +176,7 @@ $pgqrs$;
 create trigger pgqrs_queues_truncate after truncate on :"schema".pgqrs_queues
   for each statement execute function :"schema".pgqrs_keep_all_queues();
 ` },
-  { version: 2, name: 'functions', checksum: '90a05ad5beff8b1a', sql: `-- What happens to a message, as functions: enqueue, claim, and the settles (archive, delete, release, fail).
+  { version: 2, name: 'functions', checksum: '8b95ad834e279974', sql: `-- What happens to a message, as functions: enqueue, claim, and the settles (archive, delete, release, fail).
 --
 -- Functions, because their plans are kept by the server's session, so that a claim costs the same through a
 -- pooler that allows no prepared statements, and because their plans can be pinned: each has its planner
@@ -305,19 +305,27 @@ $pgqrs$;
 --
 -- The priorities that are there are looked up one by one (a loose index scan), so that the delayed messages of
 -- one priority are never walked on the way to the next. Where p_priorities is given, only these are looked at,
--- each from its mark in p_marks on: a hint by which a busy consumer does not walk again, from the head, the
--- dead rows that somebody's old snapshot keeps.
+-- each from its mark in p_marks on: a hint by which a consumer does not walk again, from the head, the dead rows
+-- that somebody's old snapshot keeps, or the rows that others have leased. \`walked\` tells how many entries of
+-- the index were read to find the row and those before it, by which the consumer knows when the hint pays.
 --
 -- A message whose attempts are used up and whose lease has run out goes to the dead letters instead.
 create function :"schema".pgqrs_claim(
   p_queue text, p_count integer, p_lease_ms bigint, p_worker_id bigint,
   p_priorities integer[], p_marks timestamptz[]
-) returns setof :"schema".pgqrs_messages
+) returns table (
+  id bigint, queue_id bigint, due_at timestamptz, enqueued_at timestamptz, leased_until timestamptz,
+  dequeued_at timestamptz, leased_by bigint, priority integer, attempt integer, given_back integer,
+  max_attempts integer, payload jsonb, headers jsonb, last_error text, walked bigint
+)
 language plpgsql
 set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off
 set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan
 as $pgqrs$
+#variable_conflict use_column
 declare
+  v_index constant oid := (quote_ident(:'schema') || '.pgqrs_messages_order')::regclass;
+  v_read bigint := pg_stat_get_xact_tuples_returned(v_index);
   v_queue_id bigint;
   v_now timestamptz := clock_timestamp();
   v_lease interval := p_lease_ms * interval '1 millisecond';
@@ -379,7 +387,9 @@ begin
               attempt = m.attempt + 1
           from unnest(v_claimed) as u(id)
           where m.id = u.id
-          returning m.*;
+          returning m.id, m.queue_id, m.due_at, m.enqueued_at, m.leased_until, m.dequeued_at, m.leased_by,
+            m.priority, m.attempt, m.given_back, m.max_attempts, m.payload, m.headers, m.last_error,
+            pg_stat_get_xact_tuples_returned(v_index) - v_read;
         v_left := v_left - cardinality(v_claimed);
       end if;
 

@@ -1,0 +1,70 @@
+// Where a claim begins to look. Normally at the head of the queue: then the order is exact. But the way from the
+// head leads over every entry of the index that cannot be taken: rows that others have leased, and, while any
+// transaction on the server keeps an old snapshot, every row that was settled since. When the last look from the
+// head had to walk over many of these, the next ones begin at the mark, where it found work, for a while.
+//
+// It is a hint. What it can cost: while the way is long, a message that became ready behind the mark (released by
+// another consumer, its lease run out, committed late, or of a priority not seen yet) is found by the next look
+// from the head, at most `longestMs` later; until then a claim can give later messages, or none.
+import type { Row } from '../database/driver.js'
+
+/** A walk is long when it read more entries than this, and than so many for each message that it found. */
+const longWalk = { entries: 2_000, perMessage: 4 }
+const slowMs = 5
+const shortestMs = 50
+const longestMs = 1_000
+/** From the head at most so often that it takes this part of the time. */
+const share = 0.05
+
+export interface Start {
+  priorities: number[] | null
+  marks: Date[] | null
+}
+
+const atTheHead: Start = { priorities: null, marks: null }
+
+export class Head {
+  readonly #now: () => number
+  readonly #marks = new Map<number, Date>()
+  #headUntil = Number.NEGATIVE_INFINITY
+
+  /** @param now milliseconds, monotonic */
+  constructor(now: () => number = () => performance.now()) {
+    this.#now = now
+  }
+
+  /** Where to begin now. */
+  start(): Start {
+    if (this.#marks.size === 0 || this.#now() >= this.#headUntil) return atTheHead
+    const known = [...this.#marks].sort(([a], [b]) => a - b)
+    return { priorities: known.map(([priority]) => priority), marks: known.map(([, mark]) => mark) }
+  }
+
+  /** The next look begins at the head: something of ours became ready there. */
+  reset(): void {
+    this.#marks.clear()
+  }
+
+  /**
+   * What a claim found.
+   * @param rows in order of delivery, with `walked`
+   * @param tookMs how long the caller waited for them
+   */
+  found(start: Start, rows: readonly Row[], tookMs: number): void {
+    if (start === atTheHead && !this.#wasLong(rows, tookMs)) {
+      this.#marks.clear()
+      return
+    }
+    if (start === atTheHead)
+      this.#headUntil = this.#now() + Math.min(longestMs, Math.max(shortestMs, tookMs / share))
+    // In order, so the last row of each priority stays; due_at has microseconds, and a Date cuts them off.
+    for (const row of rows) this.#marks.set(row.priority, row.due_at)
+  }
+
+  #wasLong(rows: readonly Row[], tookMs: number): boolean {
+    const last = rows[rows.length - 1]
+    // Nothing found tells nothing of the walk but its time, and that counts only where it was long before.
+    if (last === undefined) return this.#marks.size > 0 && tookMs > slowMs
+    return Number(last.walked) > Math.max(longWalk.entries, longWalk.perMessage * rows.length)
+  }
+}
