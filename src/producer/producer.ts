@@ -1,5 +1,6 @@
 // Adds messages to one queue: validation, rate limit, and one statement for calls made at the same moment.
 import type { ConfigValues, RateLimit } from '../config/fields.js'
+import { extendLeases } from '../consumer/settles.js'
 import { Coalescer } from '../database/coalescer.js'
 import { Database, type Defaults } from '../database/database.js'
 import type { Row } from '../database/driver.js'
@@ -76,7 +77,7 @@ export class Producer<Input = unknown, Output = Input> {
       options.tx === undefined
         ? await this.#enqueues.add(message, message.payload.length + message.options.length)
         : (await this.#insert(this.#database.in(options.tx), [message]))[0]
-    return stored(row as Row, message.payload, options)
+    return stored(row as Row, message)
   }
 
   /**
@@ -105,7 +106,7 @@ export class Producer<Input = unknown, Output = Input> {
     if (messages.length === 0) return []
     this.#bucket?.take(messages.length)
     const rows = await this.#insert(this.#database.in(options.tx), messages)
-    return rows.map((row, i) => stored(row, (messages[i] as Encoded).payload, options))
+    return rows.map((row, i) => stored(row, messages[i] as Encoded))
   }
 
   /** `enqueue` with a delay. */
@@ -134,11 +135,9 @@ export class Producer<Input = unknown, Output = Input> {
     const byMs = durationMs(by, 'extendVisibility')
     const { id, attempt = 0 }: Partial<HeldMessage> =
       typeof message === 'object' && message !== null ? message : { id: idOf(message) }
-    const rows =
-      attempt > 0
-        ? await session.run('extendHeld', [[idOf(id as string)], [attempt], [byMs]])
-        : await session.run('postpone', [this.#queue.name, idOf(id as string), byMs])
-    return rows.length > 0
+    const known = idOf(id as string)
+    if (attempt > 0) return (await extendLeases(session, [{ id: known, attempt, byMs }]))[0] === true
+    return (await session.run('postpone', [this.#queue.name, known, byMs])).length > 0
   }
 
   async #encode(payload: Input, index?: number): Promise<string> {
@@ -170,12 +169,13 @@ export class Producer<Input = unknown, Output = Input> {
   }
 }
 
-function stored<T>(row: Row, payload: string, options: EnqueueOptions): Message<T> {
+/** The message as the database has it: payload and headers are what their JSON says, not what was given. */
+function stored<T>(row: Row, { payload, options }: Encoded): Message<T> {
   return {
     id: row.id,
     queueId: row.queue_id,
     payload: JSON.parse(payload),
-    headers: options.headers ?? null,
+    headers: JSON.parse(`{"p":0${options}}`).h ?? null,
     priority: row.priority,
     attempt: 0,
     givenBack: 0,

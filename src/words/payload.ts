@@ -149,5 +149,8 @@ const foreignTags = new Set([
 
 /** Objects whose content is not in their enumerable keys: JSON makes `{}` of them. */
 function isForeign(value: object): boolean {
-  return ArrayBuffer.isView(value) || foreignTags.has(Object.prototype.toString.call(value).slice(8, -1))
+  const tag = Object.prototype.toString.call(value).slice(8, -1)
+  if (ArrayBuffer.isView(value) || foreignTags.has(tag)) return true
+  // URLSearchParams, Headers, FormData, a generator, …: what names itself and shows nothing.
+  return tag !== 'Object' && tag !== 'Arguments' && Object.keys(value).length === 0
 }
