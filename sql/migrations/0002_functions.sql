@@ -280,6 +280,45 @@ begin
 end
 $pgqrs$;
 
+-- The same for those of a queue that no claim has come by yet; looks at the first thousand due messages of each
+-- priority, where whatever was claimed once stands. Returns how many.
+create function :"schema".pgqrs_bury_spent(p_queue_id bigint) returns integer
+language plpgsql
+set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off
+set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan
+as $pgqrs$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_priority bigint := -2147483649;
+  v_spent bigint[];
+  v_spent_attempts integer[];
+  v_buried integer := 0;
+begin
+  loop
+    select m.priority into v_priority from :"schema".pgqrs_messages m
+      where m.queue_id = p_queue_id and m.priority > v_priority
+      order by m.priority limit 1;
+    exit when not found;
+    select array_agg(m.id), array_agg(m.attempt) into v_spent, v_spent_attempts
+      from (
+        select h.id from :"schema".pgqrs_messages h
+        where h.queue_id = p_queue_id and h.priority = v_priority::integer and h.due_at <= v_now
+        order by h.due_at, h.id limit 1000
+      ) head
+      join lateral (
+        select s.id, s.attempt from :"schema".pgqrs_messages s
+        where s.id = head.id and s.leased_until <= v_now and s.attempt - s.given_back >= s.max_attempts
+        for update skip locked
+      ) m on true;
+    if v_spent is not null then
+      perform :"schema".pgqrs_bury(v_spent, v_spent_attempts);
+      v_buried := v_buried + cardinality(v_spent);
+    end if;
+  end loop;
+  return v_buried;
+end
+$pgqrs$;
+
 -- Removes messages that the given attempts hold.
 create function :"schema".pgqrs_delete_held(p_ids bigint[], p_attempts integer[]) returns setof integer
 language plpgsql
@@ -423,12 +462,12 @@ begin
   perform set_config('pgqrs.checked', 'on', true);
   return query
     with chosen as (
-      select a.id, a.archived_at from :"schema".pgqrs_archive a
+      select a.id from :"schema".pgqrs_archive a
       where a.queue_id = v_queue_id and a.outcome = 'dead' and (p_ids is null or a.id = any (p_ids))
       order by a.archived_at, a.id limit p_limit for update skip locked
     ), taken as (
-      delete from :"schema".pgqrs_archive a using chosen c
-      where a.id = c.id and a.archived_at = c.archived_at and a.queue_id = v_queue_id and a.outcome = 'dead'
+      delete from :"schema".pgqrs_archive a
+      where a.queue_id = v_queue_id and a.outcome = 'dead' and a.id = any (array(select c.id from chosen c))
       returning a.*
     )
     insert into :"schema".pgqrs_messages as m (

@@ -38,12 +38,14 @@ select count(*) as count from :"schema".pgqrs_archive where queue_id = $1::bigin
 select count(*) as count from :"schema".pgqrs_archive where queue_id = $1::bigint and outcome = 'dead'
 
 -- name: purgeArchived
--- One step of a purge: at most $2 archived messages of the queue; dead letters only where $3 says so.
+-- One step of a purge: at most $2 rows of the queue with one of the outcomes $3, the oldest first.
 delete from :"schema".pgqrs_archive a
-using (
-  select c.id, c.archived_at from :"schema".pgqrs_archive c
+where a.queue_id = $1::bigint and a.outcome = any ($3::text[]) and a.id = any (array(
+  select c.id from :"schema".pgqrs_archive c
   where c.queue_id = $1::bigint and c.outcome = any ($3::text[])
   order by c.archived_at, c.id limit $2::integer for update skip locked
-) c
-where a.id = c.id and a.archived_at = c.archived_at and a.queue_id = $1::bigint
+))
 returning a.id
+
+-- name: burySpent
+select :"schema".pgqrs_bury_spent($1::bigint) as buried

@@ -27,13 +27,13 @@ export class DeadLetters {
   /** The most recent first. @throws PgqrsError QUEUE_NOT_FOUND */
   async list(queue: string, page?: Page): Promise<ArchivedMessage[]> {
     const { limit, offset } = boundsOf(page)
-    const rows = await this.#database.run('listDead', [await this.#queueId(queue), limit, offset])
+    const rows = await this.#database.run('listDead', [await this.#complete(queue), limit, offset])
     return rows.map((row) => archivedOfRow(row))
   }
 
   /** @throws PgqrsError QUEUE_NOT_FOUND */
   async count(queue: string): Promise<number> {
-    const [row] = await this.#database.run('countDead', [await this.#queueId(queue)])
+    const [row] = await this.#database.run('countDead', [await this.#complete(queue)])
     return Number(row?.count)
   }
 
@@ -46,7 +46,15 @@ export class DeadLetters {
     checkOptions(options, ['ids', 'limit'], 'redrive')
     const limit = wholeNumber(options.limit ?? 1_000, 'limit', 1, 10_000)
     const ids = options.ids === undefined ? null : options.ids.map((id) => idOf(id))
+    await this.#complete(queue)
     const rows = await this.#database.run('redrive', [checkQueueName(queue), ids, limit])
     return rows.map(({ id }) => id)
+  }
+
+  /** A message whose last attempt was lost stays where it was until a claim comes by; here it is looked for. */
+  async #complete(queue: string): Promise<Id> {
+    const id = await this.#queueId(queue)
+    await this.#database.run('burySpent', [id])
+    return id
   }
 }

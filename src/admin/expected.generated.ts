@@ -73,6 +73,7 @@ export const expected: readonly string[] = [
   "constraint pgqrs_workers_state_check on pgqrs_workers",
   "function pgqrs_archive_held(p_ids bigint[], p_attempts integer[], p_outcome text, p_archived_by text[], p_errors text[])",
   "function pgqrs_bury(p_ids bigint[], p_attempts integer[])",
+  "function pgqrs_bury_spent(p_queue_id bigint)",
   "function pgqrs_claim(p_queue text, p_count integer, p_lease_ms bigint, p_worker_id bigint, p_priorities integer[], p_marks timestamp with time zone[])",
   "function pgqrs_claim_type(p_queue text, p_count integer, p_lease_ms bigint, p_worker_id bigint, p_type text)",
   "function pgqrs_delete_held(p_ids bigint[], p_attempts integer[])",

@@ -176,7 +176,7 @@ $pgqrs$;
 create trigger pgqrs_queues_truncate after truncate on :"schema".pgqrs_queues
   for each statement execute function :"schema".pgqrs_keep_all_queues();
 ` },
-  { version: 2, name: 'functions', checksum: '8b95ad834e279974', sql: `-- What happens to a message, as functions: enqueue, claim, and the settles (archive, delete, release, fail).
+  { version: 2, name: 'functions', checksum: '4f7112208b89788c', sql: `-- What happens to a message, as functions: enqueue, claim, and the settles (archive, delete, release, fail).
 --
 -- Functions, because their plans are kept by the server's session, so that a claim costs the same through a
 -- pooler that allows no prepared statements, and because their plans can be pinned: each has its planner
@@ -458,6 +458,45 @@ begin
 end
 $pgqrs$;
 
+-- The same for those of a queue that no claim has come by yet; looks at the first thousand due messages of each
+-- priority, where whatever was claimed once stands. Returns how many.
+create function :"schema".pgqrs_bury_spent(p_queue_id bigint) returns integer
+language plpgsql
+set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off
+set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan
+as $pgqrs$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_priority bigint := -2147483649;
+  v_spent bigint[];
+  v_spent_attempts integer[];
+  v_buried integer := 0;
+begin
+  loop
+    select m.priority into v_priority from :"schema".pgqrs_messages m
+      where m.queue_id = p_queue_id and m.priority > v_priority
+      order by m.priority limit 1;
+    exit when not found;
+    select array_agg(m.id), array_agg(m.attempt) into v_spent, v_spent_attempts
+      from (
+        select h.id from :"schema".pgqrs_messages h
+        where h.queue_id = p_queue_id and h.priority = v_priority::integer and h.due_at <= v_now
+        order by h.due_at, h.id limit 1000
+      ) head
+      join lateral (
+        select s.id, s.attempt from :"schema".pgqrs_messages s
+        where s.id = head.id and s.leased_until <= v_now and s.attempt - s.given_back >= s.max_attempts
+        for update skip locked
+      ) m on true;
+    if v_spent is not null then
+      perform :"schema".pgqrs_bury(v_spent, v_spent_attempts);
+      v_buried := v_buried + cardinality(v_spent);
+    end if;
+  end loop;
+  return v_buried;
+end
+$pgqrs$;
+
 -- Removes messages that the given attempts hold.
 create function :"schema".pgqrs_delete_held(p_ids bigint[], p_attempts integer[]) returns setof integer
 language plpgsql
@@ -601,12 +640,12 @@ begin
   perform set_config('pgqrs.checked', 'on', true);
   return query
     with chosen as (
-      select a.id, a.archived_at from :"schema".pgqrs_archive a
+      select a.id from :"schema".pgqrs_archive a
       where a.queue_id = v_queue_id and a.outcome = 'dead' and (p_ids is null or a.id = any (p_ids))
       order by a.archived_at, a.id limit p_limit for update skip locked
     ), taken as (
-      delete from :"schema".pgqrs_archive a using chosen c
-      where a.id = c.id and a.archived_at = c.archived_at and a.queue_id = v_queue_id and a.outcome = 'dead'
+      delete from :"schema".pgqrs_archive a
+      where a.queue_id = v_queue_id and a.outcome = 'dead' and a.id = any (array(select c.id from chosen c))
       returning a.*
     )
     insert into :"schema".pgqrs_messages as m (
@@ -643,13 +682,13 @@ order by archived_at desc, id desc limit $2::integer offset $3::bigint`,
   countArchivedOfQueue: `select count(*) as count from :"schema".pgqrs_archive where queue_id = $1::bigint`,
   countDead: `select count(*) as count from :"schema".pgqrs_archive where queue_id = $1::bigint and outcome = 'dead'`,
   purgeArchived: `delete from :"schema".pgqrs_archive a
-using (
-  select c.id, c.archived_at from :"schema".pgqrs_archive c
+where a.queue_id = $1::bigint and a.outcome = any ($3::text[]) and a.id = any (array(
+  select c.id from :"schema".pgqrs_archive c
   where c.queue_id = $1::bigint and c.outcome = any ($3::text[])
   order by c.archived_at, c.id limit $2::integer for update skip locked
-) c
-where a.id = c.id and a.archived_at = c.archived_at and a.queue_id = $1::bigint
+))
 returning a.id`,
+  burySpent: `select :"schema".pgqrs_bury_spent($1::bigint) as buried`,
   enqueueBatch: `select id, queue_id, due_at, enqueued_at, priority, max_attempts
 from :"schema".pgqrs_enqueue_batch($1::text, $2::text::jsonb)`,
   claim: `select * from :"schema".pgqrs_claim($1::text, $2::integer, $3::bigint, $4::bigint, $5::integer[], $6::timestamptz[])`,
@@ -713,7 +752,7 @@ where id = any (array(
 returning id`,
   queueMetrics: `select q.id, q.name,
   coalesce(l.pending, 0) as pending, coalesce(l.leased, 0) as leased, coalesce(l.delayed, 0) as delayed,
-  coalesce(l.spent, 0) + coalesce(a.dead, 0) as dead, coalesce(a.archived, 0) as archived,
+  coalesce(l.spent, 0) + d.dead as dead, a.settled - d.dead as archived,
   l.oldest_pending_age_ms
 from :"schema".pgqrs_queues q
 left join lateral (
@@ -734,8 +773,10 @@ left join lateral (
   ) s
 ) l on true
 left join lateral (
-  select count(*) filter (where a.outcome = 'dead') as dead, count(*) filter (where a.outcome = 'archived') as archived
-  from :"schema".pgqrs_archive a where a.queue_id = q.id
+  select count(*) as dead from :"schema".pgqrs_archive a where a.queue_id = q.id and a.outcome = 'dead'
+) d on true
+left join lateral (
+  select count(*) as settled from :"schema".pgqrs_archive a where a.queue_id = q.id
 ) a on true
 where $1::text is null or q.name = $1::text
 order by q.name`,

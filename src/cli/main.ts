@@ -1,0 +1,16 @@
+#!/usr/bin/env node
+// The command `pgqrs`. Exit codes: 0 done, 1 failed, 2 misuse.
+import { CommanderError } from 'commander'
+import { reportFailure } from './failure.js'
+import { program } from './program.js'
+
+// Who reads our output may go away (`| head -1`): each write answers for itself, and notes are not worth an error.
+process.stdout.on('error', () => {})
+process.stderr.on('error', () => {})
+
+try {
+  await program().parseAsync()
+} catch (error) {
+  // Help and the version leave commander as errors too.
+  if (!(error instanceof CommanderError && error.exitCode === 0)) process.exitCode = reportFailure(error)
+}
