@@ -1,0 +1,2 @@
+export function renderSql(): string
+export function generateSql(): void
