@@ -227,6 +227,9 @@ $pgqrs$;
 create function :"schema".pgqrs_bury(p_ids bigint[], p_attempts integer[]) returns void
 language plpgsql as $pgqrs$
 begin
+  -- Held by nobody: given back on behalf of a dead worker, or changed by plain SQL.
+  update :"schema".pgqrs_messages m set leased_until = clock_timestamp()
+    where m.id = any (p_ids) and m.leased_until is null;
   perform :"schema".pgqrs_archive_held(p_ids, p_attempts, 'dead', null, array(
     select concat('The lease of attempt ', m.attempt, ' ran out and no attempt is left: its consumer died, or took longer than the lease.',
         ' Before that: ' || m.last_error)
@@ -362,7 +365,8 @@ begin
 end
 $pgqrs$;
 
--- Lengthens each lease by so many milliseconds, counted from now where the lease has run out already.
+-- Lengthens each lease by so many milliseconds, counted from now where the lease has run out already. An attempt
+-- that is named twice is lengthened by both: this is no settle.
 create function :"schema".pgqrs_extend_held(p_ids bigint[], p_attempts integer[], p_by_ms bigint[])
 returns setof integer
 language plpgsql
@@ -371,15 +375,19 @@ set plan_cache_mode = force_generic_plan
 as $pgqrs$
 begin
   return query
-    update :"schema".pgqrs_messages m
-    set leased_until = greatest(m.leased_until, clock_timestamp()) + u.by_ms * interval '1 millisecond'
-    from (
-      select u.id, u.attempt, u.by_ms, u.n
-      from unnest(p_ids, p_attempts, p_by_ms) with ordinality u(id, attempt, by_ms, n)
-      order by u.id, u.n
-    ) u
-    where m.id = u.id and m.attempt = u.attempt and m.leased_until is not null
-    returning u.n::integer;
+    with extended as (
+      update :"schema".pgqrs_messages m
+      set leased_until = greatest(m.leased_until, clock_timestamp()) + u.by_ms * interval '1 millisecond'
+      from (
+        select u.id, u.attempt, sum(u.by_ms)::bigint as by_ms, array_agg(u.n::integer) as places
+        from unnest(p_ids, p_attempts, p_by_ms) with ordinality u(id, attempt, by_ms, n)
+        group by u.id, u.attempt
+        order by u.id
+      ) u
+      where m.id = u.id and m.attempt = u.attempt and m.leased_until is not null
+      returning u.places
+    )
+    select unnest(e.places) from extended e;
 end
 $pgqrs$;
 

@@ -17,7 +17,7 @@ left join lateral (
   from (
     select m.due_at, case
       when m.leased_until > clock_timestamp() then 'leased'
-      when m.leased_until is not null and m.attempt - m.given_back >= m.max_attempts then 'spent'
+      when m.attempt - m.given_back >= m.max_attempts then 'spent'
       when m.due_at > clock_timestamp() then 'delayed'
       else 'pending' end as state
     from :"schema".pgqrs_messages m where m.queue_id = q.id

@@ -3,11 +3,12 @@
 export const libraryVersion = '0.4.0'
 
 export const migrations = [
-  { version: 1, name: 'tables', checksum: 'b6ee87888d6a3a81', sql: `-- The four tables of pgqrs, and what keeps them whole.
+  { version: 1, name: 'tables', checksum: '226bed40f0970781', sql: `-- The four tables of pgqrs, and what keeps them whole.
 --
 -- pgqrs_messages holds live messages only: a message leaves it in the statement that settles it. Its claim is
 -- a HOT update: the columns that a claim writes (leased_until, leased_by, dequeued_at, attempt) stand in no
--- index, and half of each page is left free for the new version (fillfactor). One index gives the order of
+-- index, and more than half of each page is left free for the new version, which is longer by what the claim
+-- adds (fillfactor). One index gives the order of
 -- delivery. An expired lease needs no sweep: the row stands where it stood, leased_until has passed.
 --
 -- The state of a live message, by the database's clock:
@@ -61,7 +62,7 @@ create table :"schema".pgqrs_messages (
   constraint pgqrs_messages_pkey primary key (id),
   constraint pgqrs_messages_max_attempts_check check (max_attempts between 1 and 1000)
 ) with (
-  fillfactor = 50,
+  fillfactor = 45,
   autovacuum_vacuum_scale_factor = 0,
   autovacuum_vacuum_threshold = 20000,
   autovacuum_vacuum_cost_delay = 0
@@ -176,7 +177,7 @@ $pgqrs$;
 create trigger pgqrs_queues_truncate after truncate on :"schema".pgqrs_queues
   for each statement execute function :"schema".pgqrs_keep_all_queues();
 ` },
-  { version: 2, name: 'functions', checksum: '4f7112208b89788c', sql: `-- What happens to a message, as functions: enqueue, claim, and the settles (archive, delete, release, fail).
+  { version: 2, name: 'functions', checksum: '7449b0faa834bc1d', sql: `-- What happens to a message, as functions: enqueue, claim, and the settles (archive, delete, release, fail).
 --
 -- Functions, because their plans are kept by the server's session, so that a claim costs the same through a
 -- pooler that allows no prepared statements, and because their plans can be pinned: each has its planner
@@ -405,6 +406,9 @@ $pgqrs$;
 create function :"schema".pgqrs_bury(p_ids bigint[], p_attempts integer[]) returns void
 language plpgsql as $pgqrs$
 begin
+  -- Held by nobody: given back on behalf of a dead worker, or changed by plain SQL.
+  update :"schema".pgqrs_messages m set leased_until = clock_timestamp()
+    where m.id = any (p_ids) and m.leased_until is null;
   perform :"schema".pgqrs_archive_held(p_ids, p_attempts, 'dead', null, array(
     select concat('The lease of attempt ', m.attempt, ' ran out and no attempt is left: its consumer died, or took longer than the lease.',
         ' Before that: ' || m.last_error)
@@ -540,7 +544,8 @@ begin
 end
 $pgqrs$;
 
--- Lengthens each lease by so many milliseconds, counted from now where the lease has run out already.
+-- Lengthens each lease by so many milliseconds, counted from now where the lease has run out already. An attempt
+-- that is named twice is lengthened by both: this is no settle.
 create function :"schema".pgqrs_extend_held(p_ids bigint[], p_attempts integer[], p_by_ms bigint[])
 returns setof integer
 language plpgsql
@@ -549,15 +554,19 @@ set plan_cache_mode = force_generic_plan
 as $pgqrs$
 begin
   return query
-    update :"schema".pgqrs_messages m
-    set leased_until = greatest(m.leased_until, clock_timestamp()) + u.by_ms * interval '1 millisecond'
-    from (
-      select u.id, u.attempt, u.by_ms, u.n
-      from unnest(p_ids, p_attempts, p_by_ms) with ordinality u(id, attempt, by_ms, n)
-      order by u.id, u.n
-    ) u
-    where m.id = u.id and m.attempt = u.attempt and m.leased_until is not null
-    returning u.n::integer;
+    with extended as (
+      update :"schema".pgqrs_messages m
+      set leased_until = greatest(m.leased_until, clock_timestamp()) + u.by_ms * interval '1 millisecond'
+      from (
+        select u.id, u.attempt, sum(u.by_ms)::bigint as by_ms, array_agg(u.n::integer) as places
+        from unnest(p_ids, p_attempts, p_by_ms) with ordinality u(id, attempt, by_ms, n)
+        group by u.id, u.attempt
+        order by u.id
+      ) u
+      where m.id = u.id and m.attempt = u.attempt and m.leased_until is not null
+      returning u.places
+    )
+    select unnest(e.places) from extended e;
 end
 $pgqrs$;
 
@@ -766,7 +775,7 @@ left join lateral (
   from (
     select m.due_at, case
       when m.leased_until > clock_timestamp() then 'leased'
-      when m.leased_until is not null and m.attempt - m.given_back >= m.max_attempts then 'spent'
+      when m.attempt - m.given_back >= m.max_attempts then 'spent'
       when m.due_at > clock_timestamp() then 'delayed'
       else 'pending' end as state
     from :"schema".pgqrs_messages m where m.queue_id = q.id
