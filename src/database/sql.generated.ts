@@ -3,13 +3,13 @@
 export const libraryVersion = '0.4.0'
 
 export const migrations = [
-  { version: 1, name: 'tables', checksum: '226bed40f0970781', sql: `-- The four tables of pgqrs, and what keeps them whole.
+  { version: 1, name: 'tables', checksum: 'dd6c9e86c5f73e97', sql: `-- The four tables of pgqrs, and what keeps them whole.
 --
 -- pgqrs_messages holds live messages only: a message leaves it in the statement that settles it. Its claim is
 -- a HOT update: the columns that a claim writes (leased_until, leased_by, dequeued_at, attempt) stand in no
 -- index, and more than half of each page is left free for the new version, which is longer by what the claim
--- adds (fillfactor). One index gives the order of
--- delivery. An expired lease needs no sweep: the row stands where it stood, leased_until has passed.
+-- adds (fillfactor: at 50 4 % of the claims found no room, at 45 none). One index gives the order of delivery. An
+-- expired lease needs no sweep: the row stands where it stood, leased_until has passed.
 --
 -- The state of a live message, by the database's clock:
 --   delayed  due_at is in the future
