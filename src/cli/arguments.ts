@@ -1,5 +1,5 @@
 // From the words of the command line to values. What is wrong is said before anything is connected.
-import { type Id, PgqrsError } from '../index.js'
+import { type Id, type MessageHeaders, PgqrsError } from '../index.js'
 import { type Duration, durationMs } from '../words/duration.js'
 import { idOf } from '../words/id.js'
 import { checkQueueName } from '../words/names.js'
@@ -14,7 +14,8 @@ export const duration =
     try {
       return durationMs(inSeconds ? Number(text) * 1_000 : (text as Duration), flag, { atLeastMs })
     } catch (error) {
-      const why = PgqrsError.is(error) && error.message.includes('range') ? 'is out of range' : 'is no duration'
+      const why =
+        PgqrsError.is(error) && error.message.includes('range') ? 'is out of range' : 'is no duration'
       throw misuse(
         `${flag}: '${text}' ${why}.`,
         "Give seconds (30) or a number with a unit ('500ms', '5m', '1h', '7d').",
@@ -38,7 +39,10 @@ export const id =
     throw misuse(`${what}: '${text}' is no id.`, 'An id is a whole number, such as 42.')
   }
 
-export const ids = (text: string, before: readonly Id[] | undefined): Id[] => [...(before ?? []), id('id')(text)]
+export const ids = (text: string, before: readonly Id[] | undefined): Id[] => [
+  ...(before ?? []),
+  id('id')(text),
+]
 
 /** Kept with the archived message, so it is bounded as the library bounds it. */
 export function archivedBy(text: string): string {
@@ -48,8 +52,7 @@ export function archivedBy(text: string): string {
 
 export const queueName = (text: string): string => checkQueueName(text)
 
-const timePattern =
-  /^(\d{4})-(\d\d)-(\d\d)(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?)?$/i
+const timePattern = /^(\d{4})-(\d\d)-(\d\d)(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?)?$/i
 
 /** A point in time in ISO 8601. JavaScript would also take `5`, and make the third of March of the 31st of February. */
 export function time(text: string): Date {
@@ -83,6 +86,13 @@ export function json(text: string, what: string): unknown {
     `${what}: the number ${rounded} has more digits than are kept: it would become ${Number(rounded)}.`,
     `Write it as a string: "${rounded}".`,
   )
+}
+
+/** A JSON object. */
+export function headers(text: string): MessageHeaders {
+  const value = json(text, '--headers')
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as MessageHeaders
+  throw misuse('--headers is no JSON object.', `Write it like '{"trace": "4bf92f35"}'.`)
 }
 
 /** The first integer of a JSON text that a JavaScript number cannot hold. */

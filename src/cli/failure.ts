@@ -43,8 +43,7 @@ function explain(error: unknown): { message: string; hint?: string | undefined; 
     return { message: error.message, hint: error.hint, exitCode }
   }
   if (error instanceof CommanderError) {
-    const [, message = error.message, guess] =
-      /^(?:error: )?(.*?)(?:\n\((.*)\))?$/s.exec(error.message) ?? []
+    const [, message = error.message, guess] = /^(?:error: )?(.*?)(?:\n\((.*)\))?$/s.exec(error.message) ?? []
     return { message: `${message}`, hint: guess, exitCode: 2 }
   }
   return { message: error instanceof Error ? error.message || error.name : String(error), exitCode: 1 }

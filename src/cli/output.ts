@@ -24,6 +24,11 @@ export class Output {
     await this.#write(this.#format === 'json' ? json() : listTable(rows, columns))
   }
 
+  /** One row of a table: a JSON object, not an array. */
+  async one<Row extends object>(row: Row, columns: Columns<Row>): Promise<void> {
+    await this.#write(this.#format === 'json' ? JSON.stringify(row, null, 2) : listTable([row], columns))
+  }
+
   /** One thing with its fields: a JSON object, or a line for each field. */
   async record(record: object): Promise<void> {
     await this.#write(this.#format === 'json' ? JSON.stringify(record, null, 2) : recordTable(record))
@@ -73,8 +78,12 @@ async function toStdout(text: string): Promise<void> {
 function toFile(path: string, text: string): void {
   const there = statSync(path, { throwIfNoEntry: false })
   // A pipe or a device has no name to take.
-  if (there !== undefined && !there.isFile()) return writeFileSync(path, text)
-  const target = there === undefined ? path : realpathSync(path)
+  if (there === undefined || there.isFile())
+    replace(there === undefined ? path : realpathSync(path), text, there)
+  else writeFileSync(path, text)
+}
+
+function replace(target: string, text: string, there: { mode: number } | undefined): void {
   const draft = join(dirname(target), `.pgqrs-${randomBytes(6).toString('hex')}`)
   try {
     writeFileSync(draft, text, { flag: 'wx', flush: true, mode: there?.mode ?? 0o666 })

@@ -27,8 +27,6 @@ export interface Connected extends Session {
   readonly admin: PgqrsAdmin
 }
 
-export type Client = Awaited<ReturnType<PgqrsAdmin['pool']['connect']>>
-
 type Action = (...given: unknown[]) => Promise<void>
 
 /** An action of a command: gets its arguments and options, and answers with the process's exit code. */
@@ -49,11 +47,16 @@ export function action<Args extends unknown[]>(
   }
 }
 
-/** The same with a connection, which is closed when the work is over. */
+/**
+ * The same with a connection, which is closed when the work is over.
+ * @param check throws where the words do not fit together, before anything is connected
+ */
 export function connected<Args extends unknown[]>(
   work: (session: Connected, ...args: Args) => Promise<void>,
+  check: (...args: Args) => void = () => {},
 ): Action {
   return action(async (session, ...args: Args) => {
+    check(...args)
     const config = configure(session)
     const begun = performance.now()
     const admin = await PgqrsAdmin.connect(config)
@@ -70,7 +73,7 @@ export function connected<Args extends unknown[]>(
 }
 
 /** A transaction on a client of its own: committed when the work is done, else rolled back. */
-export async function inTransaction<T>(admin: PgqrsAdmin, work: (tx: Client) => Promise<T>): Promise<T> {
+export async function inTransaction<T>(admin: PgqrsAdmin, work: (tx: object) => Promise<T>): Promise<T> {
   const client = await admin.pool.connect()
   // A connection that breaks between two statements: the next one says so.
   client.on('error', () => {})
@@ -119,7 +122,9 @@ function openLog(given: GlobalOptions): Log {
   try {
     return new Log(given.logLevel, given.logDest)
   } catch (cause) {
-    throw new Failure(`The log cannot be written to ${given.logDest}: ${(cause as Error).message}.`, { cause })
+    throw new Failure(`The log cannot be written to ${given.logDest}: ${(cause as Error).message}.`, {
+      cause,
+    })
   }
 }
 

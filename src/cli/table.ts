@@ -24,7 +24,16 @@ function shown(value: unknown): string {
   return typeof value === 'object' ? JSON.stringify(value) : String(value)
 }
 
-const edges = ['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left', 'bottom-right']
+const edges = [
+  'top',
+  'top-mid',
+  'top-left',
+  'top-right',
+  'bottom',
+  'bottom-mid',
+  'bottom-left',
+  'bottom-right',
+]
 const inner = ['left', 'left-mid', 'mid', 'mid-mid', 'right', 'right-mid']
 const frameless = { ...Object.fromEntries([...edges, ...inner].map((part) => [part, ''])), middle: '  ' }
 

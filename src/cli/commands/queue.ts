@@ -1,0 +1,73 @@
+// pgqrs queue: create, list, delete, purge, metrics.
+import type { Command } from 'commander'
+import { attempts, queueName } from '../arguments.js'
+import { metricsColumns, queueColumns } from '../columns.js'
+import { examples } from '../examples.js'
+import { connected } from '../session.js'
+import { counted } from '../text.js'
+
+export function addQueue(pgqrs: Command): void {
+  const queue = pgqrs
+    .command('queue')
+    .description('Manage queues')
+    .addHelpText('after', examples('pgqrs queue list'))
+  queue
+    .command('create')
+    .description('Create a queue; nothing where it is there already')
+    .argument('<name>', 'its name', queueName)
+    .option('--max-attempts <n>', 'attempts of a message before it is a dead letter (default: 5)', attempts)
+    .addHelpText(
+      'after',
+      examples('pgqrs queue create emails', 'pgqrs queue create payments --max-attempts 10'),
+    )
+    .action(create)
+  queue
+    .command('list')
+    .description('List all queues')
+    .addHelpText('after', examples('pgqrs queue list', 'pgqrs queue list --format json'))
+    .action(list)
+  queue
+    .command('delete')
+    .description('Delete a queue that is empty')
+    .argument('<name>', 'its name', queueName)
+    .option('--force', 'with its messages, its archive and its workers')
+    .addHelpText('after', examples('pgqrs queue delete emails --force'))
+    .action(remove)
+  queue
+    .command('purge')
+    .description('Delete all messages that are in a queue, the leased ones among them; its archive stays')
+    .argument('<name>', 'its name', queueName)
+    .addHelpText('after', examples('pgqrs queue purge emails'))
+    .action(purge)
+  queue
+    .command('metrics')
+    .description('Count what is ready, leased, delayed, dead and archived, of one queue or of all')
+    .argument('[name]', 'its name', queueName)
+    .addHelpText('after', examples('pgqrs queue metrics', 'pgqrs queue metrics emails --format json'))
+    .action(metrics)
+}
+
+const create = connected(async ({ admin, output }, name: string, options: { maxAttempts?: number }) => {
+  const queue = await admin.createQueue(name, options)
+  const { id, maxAttempts, createdAt } = queue
+  await output.record({ id, name, maxAttempts, createdAt })
+})
+
+const list = connected(async ({ admin, output }) => {
+  await output.list(await admin.listQueues(), queueColumns)
+})
+
+const remove = connected(async ({ admin, output }, name: string, options: { force?: boolean }) => {
+  await admin.deleteQueue(name, options)
+  await output.result({ queue: name, deleted: true }, `Queue ${name} is deleted.`)
+})
+
+const purge = connected(async ({ admin, output }, name: string) => {
+  const purged = await admin.purgeQueue(name)
+  await output.result({ queue: name, purged }, `Purged ${counted(purged, 'message')} of the queue ${name}.`)
+})
+
+const metrics = connected(async ({ admin, output }, name: string | undefined) => {
+  if (name === undefined) await output.list(await admin.allQueuesMetrics(), metricsColumns)
+  else await output.one(await admin.queueMetrics(name), metricsColumns)
+})
