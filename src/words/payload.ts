@@ -1,6 +1,7 @@
 // From a value to the JSON that is stored, with the rules a payload must keep. Whatever JSON would drop or
 // change without a word (undefined, NaN, a Map, …) is refused, with the path to it.
 import { PgqrsError } from './errors.js'
+import { isPlainJson } from './plain.js'
 
 /** Rules for payloads. All of them have a default; a Producer's options can set each. */
 export interface ValidationRules {
@@ -28,23 +29,54 @@ type Path = readonly (string | number)[]
  */
 export function encodePayload(value: unknown, rules: ValidationRules = {}, at = 'payload'): string {
   const maxDepth = Math.min(rules.maxDepth ?? defaultRules.maxDepth, 1_000)
+  const limit = rules.maxPayloadBytes ?? defaultRules.maxPayloadBytes
+  const simple = rules.maxStringLength === undefined && !rules.forbiddenKeys?.length
+  // Every node is a byte of JSON at least: more nodes than bytes cannot pass, and need not be looked at.
+  if (!simple || !isPlainJson(value, maxDepth, { nodes: limit }))
+    check(value, { ...rules, maxDepth }, limit, at)
+  for (const name of rules.requiredKeys ?? [])
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name))
+      refuseAt(at, [name], 'is missing; it is a required key.', 'Add the key to the payload.')
+  const text = JSON.stringify(value) as string
+  const bytes = Buffer.byteLength(text)
+  if (bytes > limit) refuseAt(at, [], `has ${bytes} bytes of JSON, and ${limit} are allowed.`, elsewhere)
+  return text
+}
+
+const elsewhere = 'Store the data elsewhere and enqueue its key.'
+
+function refuseAt(
+  at: string,
+  path: Path,
+  why: string,
+  hint = 'Change the value, or leave the key out, before you enqueue it.',
+): never {
+  const where = at + path.map((step) => (typeof step === 'number' ? `[${step}]` : key(step))).join('')
+  throw new PgqrsError('PAYLOAD_INVALID', `${where} ${why}`, { hint, details: { path: where } })
+}
+
+/** The slow look, which knows where it is: throws what is wrong with the first bad value. */
+function check(
+  payload: unknown,
+  rules: ValidationRules & { maxDepth: number },
+  nodes: number,
+  at: string,
+): void {
+  const { maxDepth } = rules
   const forbidden = new Set(rules.forbiddenKeys ?? [])
   const above = new Set<object>()
+  let seen = 0
 
-  const refuse = (path: Path, why: string, hint?: string): never => {
-    const where = at + path.map((step) => (typeof step === 'number' ? `[${step}]` : key(step))).join('')
-    throw new PgqrsError('PAYLOAD_INVALID', `${where} ${why}`, {
-      hint: hint ?? 'Change the value, or leave the key out, before you enqueue it.',
-      details: { path: where },
-    })
-  }
+  const refuse = (path: Path, why: string): never => refuseAt(at, path, why)
 
   const checkText = (text: string, path: Path, what: string) => {
     if (text.includes('\u0000')) refuse(path, `${what} a NUL character, which PostgreSQL cannot store.`)
     if (!text.isWellFormed()) refuse(path, `${what} half of a surrogate pair, which is no Unicode text.`)
   }
 
-  const check = (given: unknown, path: Path, depth: number): void => {
+  const look = (given: unknown, path: Path, depth: number): void => {
+    if (++seen > nodes)
+      refuseAt(at, [], `has more than ${nodes} bytes of JSON, and ${nodes} are allowed.`, elsewhere)
     const value = unwrap(given)
     switch (typeof value) {
       case 'string':
@@ -74,7 +106,7 @@ export function encodePayload(value: unknown, rules: ValidationRules = {}, at = 
     if (depth > maxDepth) refuse(path, `is nested deeper than ${maxDepth} levels.`)
     above.add(object)
     if (Array.isArray(object)) {
-      for (let i = 0; i < object.length; i++) check(object[i], [...path, i], depth + 1)
+      for (let i = 0; i < object.length; i++) look(object[i], [...path, i], depth + 1)
     } else {
       if (isForeign(object))
         refuse(path, `is a ${object.constructor?.name ?? 'special object'}, whose content JSON would drop.`)
@@ -84,27 +116,13 @@ export function encodePayload(value: unknown, rules: ValidationRules = {}, at = 
         const inner = [...path, name]
         if (forbidden.has(name)) refuse(inner, 'is a forbidden key.')
         checkText(name, inner, 'is a key with')
-        check((object as Record<string, unknown>)[name], inner, depth + 1)
+        look((object as Record<string, unknown>)[name], inner, depth + 1)
       }
     }
     above.delete(object)
   }
 
-  check(value, [], 1)
-  for (const name of rules.requiredKeys ?? [])
-    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name))
-      refuse([name], 'is missing; it is a required key.', 'Add the key to the payload.')
-
-  const text = JSON.stringify(value) as string
-  const limit = rules.maxPayloadBytes ?? defaultRules.maxPayloadBytes
-  const bytes = Buffer.byteLength(text)
-  if (bytes > limit)
-    refuse(
-      [],
-      `has ${bytes} bytes of JSON, and ${limit} are allowed.`,
-      'Store the data elsewhere and enqueue its key.',
-    )
-  return text
+  look(payload, [], 1)
 }
 
 /**
