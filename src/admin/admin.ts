@@ -90,7 +90,8 @@ export class PgqrsAdmin<Pool = ReturnType<typeof PgDriver.pool>> {
 
   /**
    * Checks the installation: tables, columns, indexes, functions, triggers, version, rows that point to nothing.
-   * @throws PgqrsError SCHEMA_NOT_INSTALLED or SCHEMA_DAMAGED, with all that is wrong in `details.problems`
+   * @throws PgqrsError SCHEMA_MISSING, SCHEMA_NOT_INSTALLED, SCHEMA_OUTDATED, SCHEMA_NEWER or SCHEMA_DAMAGED, with
+   *   all that is wrong in `details.problems`
    */
   async verify(): Promise<Verification> {
     return verify(this.#database)

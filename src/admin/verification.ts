@@ -1,7 +1,7 @@
 // Holds the database against what the migrations make: tables, columns, indexes, functions, triggers, version,
 // and that no row points to a queue that is not there. Looks in the configured schema alone, changes nothing.
 import type { Database } from '../database/database.js'
-import { PgqrsError } from '../words/errors.js'
+import { type ErrorCode, PgqrsError } from '../words/errors.js'
 import { expected } from './expected.generated.js'
 import { appliedMigrations, checkApplied, schemaMissing, schemaVersion } from './installation.js'
 
@@ -30,40 +30,61 @@ export async function inspect(database: Database): Promise<string[]> {
   ]
 }
 
-/** What is wrong, a sentence each; nothing when all is well. */
-export async function problemsOf(database: Database): Promise<string[]> {
-  const [found] = await database.run('schemaExists')
-  if (found?.schema_exists !== true) return [schemaMissing(database.schema).message]
-  if (found.installed !== true) return [`pgqrs is not installed in the schema '${database.schema}'.`]
+interface Finding {
+  /** What the problems come to, where there are any. */
+  code: ErrorCode
+  hint: string | undefined
+  /** A sentence each. */
+  problems: string[]
+}
 
-  const problems: string[] = []
+async function find(database: Database): Promise<Finding> {
+  const [found] = await database.run('schemaExists')
+  if (found?.schema_exists !== true) {
+    const { code, hint, message } = schemaMissing(database.schema)
+    return { code, hint, problems: [message] }
+  }
+  if (found.installed !== true) {
+    const hint = 'Install it: pgqrs install (with --schema NAME for another schema), or admin.install().'
+    const problem = `pgqrs is not installed in the schema '${database.schema}'.`
+    return { code: 'SCHEMA_NOT_INSTALLED', hint, problems: [problem] }
+  }
+  const finding = await findVersion(database)
+  const there = new Set(await inspect(database))
+  for (const line of expected) if (!there.has(line)) finding.problems.push(`Missing or changed: ${line}.`)
+  if (tablesAreThere(there))
+    for (const { table_name: table, queue_id: id } of await database.run('verifyOrphans'))
+      finding.problems.push(`Rows of ${table} point to the queue ${id}, which does not exist.`)
+  return finding
+}
+
+async function findVersion(database: Database): Promise<Finding> {
   const applied = await appliedMigrations(database)
   try {
     checkApplied(database.schema, applied)
-    if (applied.length < schemaVersion)
-      problems.push(`The schema has version ${applied.length} of ${schemaVersion}: run pgqrs install.`)
   } catch (error) {
-    problems.push((error as Error).message)
+    if (!(error instanceof PgqrsError)) throw error
+    return { code: error.code, hint: error.hint, problems: [error.message] }
   }
-
-  const there = new Set(await inspect(database))
-  for (const line of expected) if (!there.has(line)) problems.push(`Missing or changed: ${line}.`)
-  if (tablesAreThere(there))
-    for (const row of await database.run('verifyOrphans'))
-      problems.push(`Rows of ${row.table_name} point to the queue ${row.queue_id}, which does not exist.`)
-  return problems
+  if (applied.length < schemaVersion) {
+    const problem = `The schema '${database.schema}' has version ${applied.length} of ${schemaVersion}.`
+    const hint = 'Bring it up to date: pgqrs install, or admin.install().'
+    return { code: 'SCHEMA_OUTDATED', hint, problems: [problem] }
+  }
+  const hint = 'See details.problems, or run pgqrs verify, for all that was found.'
+  return { code: 'SCHEMA_DAMAGED', hint, problems: [] }
 }
 
-/** @throws PgqrsError SCHEMA_NOT_INSTALLED, SCHEMA_MISSING or SCHEMA_DAMAGED, with `details.problems` */
+/**
+ * @throws PgqrsError SCHEMA_MISSING, SCHEMA_NOT_INSTALLED, SCHEMA_OUTDATED, SCHEMA_NEWER or SCHEMA_DAMAGED, with
+ *   all that is wrong in `details.problems`
+ */
 export async function verify(database: Database): Promise<Verification> {
-  const problems = await problemsOf(database)
+  const { code, hint, problems } = await find(database)
   if (problems.length === 0) return { schema: database.schema, version: schemaVersion, problems }
-  const notThere = problems.length === 1 && /not installed|does not exist\.$/.test(problems[0] as string)
   const more = problems.length === 1 ? '' : ` (and ${problems.length - 1} more)`
-  throw new PgqrsError(notThere ? 'SCHEMA_NOT_INSTALLED' : 'SCHEMA_DAMAGED', `${problems[0]}${more}`, {
-    hint: notThere
-      ? 'Install it: pgqrs install (with --schema NAME for another schema), or admin.install().'
-      : 'See details.problems, or run pgqrs verify, for all that was found.',
+  throw new PgqrsError(code, `${problems[0]}${more}`, {
+    ...(hint === undefined ? {} : { hint }),
     details: { problems },
   })
 }

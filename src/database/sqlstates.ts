@@ -44,7 +44,8 @@ const connectionCodes = new Set([
 
 // Texts of `pg` for errors that have no code.
 const connectionTexts =
-  /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|connection is closed|Client was closed|not queryable|server does not support SSL|SASL|password must be a string|pool after calling end/i
+  /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|connection is closed|Client was closed|not queryable|server does not support SSL|SASL|password must be a string/i
+const closedText = /pool after calling end/i
 
 /** Whether the connection, not the statement, is what failed; such a connection is never used again. */
 export function isConnectionError(error: unknown): boolean {
@@ -64,6 +65,11 @@ export function translate(error: unknown): PgqrsError {
     ...(code === undefined ? {} : { details: { sqlstate: code } }),
   })
   if (known) return new PgqrsError(known.code, sentence(message), options(hint ?? known.hint))
+  if (code === undefined && closedText.test(message ?? ''))
+    return new PgqrsError('CLOSED', 'The connection to pgqrs is closed.', {
+      hint: 'Close it when nothing uses it any more; connect again to go on.',
+      cause: error,
+    })
   if (isConnectionError(error) || /^28/.test(code ?? ''))
     return new PgqrsError(
       'DATABASE_UNAVAILABLE',

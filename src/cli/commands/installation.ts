@@ -71,6 +71,6 @@ const verify = connected(async ({ admin, output }) => {
 
 function hintFor(error: PgqrsError, schema: string): string {
   if (error.code === 'SCHEMA_DAMAGED')
-    return 'If it is merely older, run pgqrs install; else restore what is named.'
+    return 'Restore what is named; no command does that, so that no data is lost.'
   return `Install it: pgqrs${schema === 'public' ? '' : ` --schema ${schema}`} install.`
 }
