@@ -698,8 +698,10 @@ where a.queue_id = $1::bigint and a.outcome = any ($3::text[]) and a.id = any (a
 ))
 returning a.id`,
   burySpent: `select :"schema".pgqrs_bury_spent($1::bigint) as buried`,
-  enqueueBatch: `select id, queue_id, due_at, enqueued_at, priority, max_attempts
-from :"schema".pgqrs_enqueue_batch($1::text, $2::text::jsonb)`,
+  enqueueBatch: `select queue_id, enqueued_at, array_agg(id) as ids, array_agg(max_attempts) as max_attempts,
+  case when bool_or(due_at <> enqueued_at) then array_agg(due_at) end as due_at
+from :"schema".pgqrs_enqueue_batch($1::text, $2::text::jsonb)
+group by queue_id, enqueued_at`,
   claim: `select * from :"schema".pgqrs_claim($1::text, $2::integer, $3::bigint, $4::bigint, $5::integer[], $6::timestamptz[])`,
   claimType: `select * from :"schema".pgqrs_claim_type($1::text, $2::integer, $3::bigint, $4::bigint, $5::text)`,
   archiveHeld: `select array(select h.n from :"schema".pgqrs_archive_held($1::bigint[], $2::integer[], 'archived', $3::text[], null) as h(n)) as accepted`,

@@ -2,8 +2,7 @@
 import type { ConfigValues, RateLimit } from '../config/fields.js'
 import { extendLeases } from '../consumer/settles.js'
 import { Coalescer } from '../database/coalescer.js'
-import { Database, type Defaults } from '../database/database.js'
-import type { Row } from '../database/driver.js'
+import { Database, type Defaults, type Session } from '../database/database.js'
 import { type Duration, durationMs } from '../words/duration.js'
 import { PgqrsError } from '../words/errors.js'
 import { type IdInput, idOf } from '../words/id.js'
@@ -37,7 +36,7 @@ export class Producer<Input = unknown, Output = Input> {
   readonly #queue: QueueDefinition<Input, Output>
   readonly #rules: ValidationRules
   readonly #bucket: TokenBucket | null
-  readonly #enqueues: Coalescer<Encoded, Row>
+  readonly #enqueues: Coalescer<Encoded, Stored>
 
   /**
    * @param pool `admin.pool`, or a pool of your own
@@ -73,11 +72,11 @@ export class Producer<Input = unknown, Output = Input> {
   async enqueue(payload: Input, options: EnqueueOptions = {}): Promise<Message<Input>> {
     const message = { options: encodeOptions(options), payload: await this.#encode(payload) }
     this.#bucket?.take(1)
-    const row =
+    const stored =
       options.tx === undefined
         ? await this.#enqueues.add(message, message.payload.length + message.options.length)
         : (await this.#insert(this.#database.in(options.tx), [message]))[0]
-    return stored(row as Row, message)
+    return messageOf(stored as Stored, message)
   }
 
   /**
@@ -105,8 +104,8 @@ export class Producer<Input = unknown, Output = Input> {
       })
     if (messages.length === 0) return []
     this.#bucket?.take(messages.length)
-    const rows = await this.#insert(this.#database.in(options.tx), messages)
-    return rows.map((row, i) => stored(row, messages[i] as Encoded))
+    const stored = await this.#insert(this.#database.in(options.tx), messages)
+    return stored.map((one, i) => messageOf(one, messages[i] as Encoded))
   }
 
   /** `enqueue` with a delay. */
@@ -163,25 +162,32 @@ export class Producer<Input = unknown, Output = Input> {
     }
   }
 
-  #insert(session: Pick<Database, 'run'>, messages: readonly Encoded[]): Promise<Row[]> {
+  async #insert(session: Session, messages: readonly Encoded[]): Promise<Stored[]> {
     const text = messages.map(({ payload, options }) => `{"p":${payload}${options}}`).join(',')
-    return session.run('enqueueBatch', [this.#queue.name, `[${text}]`])
+    const [row] = await session.run('enqueueBatch', [this.#queue.name, `[${text}]`])
+    return messages.map((_, i) => ({
+      id: row?.ids[i],
+      queueId: row?.queue_id,
+      enqueuedAt: row?.enqueued_at,
+      dueAt: row?.due_at === null ? row.enqueued_at : row?.due_at[i],
+      maxAttempts: row?.max_attempts[i],
+    }))
   }
 }
 
+/** What the database adds to a message. */
+type Stored = Pick<Message, 'id' | 'queueId' | 'enqueuedAt' | 'dueAt' | 'maxAttempts'>
+
 /** The message as the database has it: payload and headers are what their JSON says, not what was given. */
-function stored<T>(row: Row, { payload, options }: Encoded): Message<T> {
+function messageOf<T>(stored: Stored, { payload, options }: Encoded): Message<T> {
+  const given = options === '' ? {} : JSON.parse(`{${options.slice(1)}}`)
   return {
-    id: row.id,
-    queueId: row.queue_id,
+    ...stored,
     payload: JSON.parse(payload),
-    headers: JSON.parse(`{"p":0${options}}`).h ?? null,
-    priority: row.priority,
+    headers: given.h ?? null,
+    priority: given.q ?? 0,
     attempt: 0,
     givenBack: 0,
-    maxAttempts: row.max_attempts,
-    enqueuedAt: row.enqueued_at,
-    dueAt: row.due_at,
     leasedUntil: null,
     leasedBy: null,
     dequeuedAt: null,

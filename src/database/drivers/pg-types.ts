@@ -4,8 +4,10 @@
 const asText = (value: string) => value
 const asNumber = (value: string) => Number(value)
 const asBoolean = (value: string) => value === 't'
-/** `{1,2,3}`: no nulls, one dimension. */
-const asNumbers = (value: string) => (value === '{}' ? [] : value.slice(1, -1).split(',').map(Number))
+/** `{1,2,3}` and `{"2026-01-31 12:00:00+00",…}`: no nulls, one dimension, no quotes inside. */
+const asTexts = (value: string) => (value === '{}' ? [] : value.slice(1, -1).split(','))
+const asNumbers = (value: string) => asTexts(value).map(Number)
+const asDates = (value: string) => asTexts(value).map((one) => asDate(one.replaceAll('"', '')))
 const asJson = (value: string) => JSON.parse(value)
 
 const byOid: Record<number, (value: string) => unknown> = {
@@ -15,6 +17,8 @@ const byOid: Record<number, (value: string) => unknown> = {
   23: asNumber,
   114: asJson,
   1007: asNumbers,
+  1016: asTexts,
+  1185: asDates,
   700: asNumber,
   701: asNumber,
   1184: asDate,
