@@ -1,0 +1,28 @@
+// Breaks one of the functions of pgqrs in a test's own database: a check that never saw anything wrong proves
+// nothing, so the hard tests show that they find what they look for.
+
+import pg from 'pg'
+
+/** Replaces `part` wherever it stands in the function, and fails where it stands nowhere. */
+export async function breakFunction(
+  directDsn: string,
+  name: string,
+  part: string | RegExp,
+  by: string,
+): Promise<void> {
+  const client = new pg.Client({ connectionString: directDsn })
+  await client.connect()
+  try {
+    const { rows } = await client.query(
+      `select pg_get_functiondef(p.oid) as text from pg_proc p
+       where p.proname = $1 and p.pronamespace = 'public'::regnamespace`,
+      [name],
+    )
+    const text: string = rows[0]?.text ?? ''
+    const broken = text.replaceAll(typeof part === 'string' ? part : new RegExp(part, 'g'), by)
+    if (broken === text) throw new Error(`${name} does not have ${part}: break it in another way.`)
+    await client.query(broken)
+  } finally {
+    await client.end()
+  }
+}
