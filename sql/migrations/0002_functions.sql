@@ -150,7 +150,7 @@ declare
   v_read bigint := pg_stat_get_xact_tuples_returned(v_index);
   v_queue_id bigint;
   v_now timestamptz := clock_timestamp();
-  v_lease interval := p_lease_ms * interval '1 millisecond';
+  v_until timestamptz;
   v_left integer := p_count;
   v_priority bigint := -2147483649;
   v_mark timestamptz := '-infinity';
@@ -201,9 +201,11 @@ begin
       exit when v_found = 0;
 
       if v_claimed is not null then
+        -- From now, not from the beginning of a long walk; and the same for all that is claimed together.
+        v_until := coalesce(v_until, clock_timestamp() + p_lease_ms * interval '1 millisecond');
         return query
           update :"schema".pgqrs_messages m
-          set leased_until = clock_timestamp() + v_lease,
+          set leased_until = v_until,
               leased_by = p_worker_id,
               dequeued_at = v_now,
               attempt = m.attempt + 1
