@@ -70,6 +70,7 @@ export class Consumer<Output = unknown, Input = Output> {
   readonly #database: Database
   readonly #queue: QueueDefinition<Input, Output>
   readonly #leaseMs: number
+  readonly #batchSize: number
   readonly #workerId: Id | null
   readonly #held = new HeldMessages()
   readonly #head = new Head()
@@ -88,14 +89,16 @@ export class Consumer<Output = unknown, Input = Output> {
   constructor(
     pool: unknown,
     queue: QueueReference<Input, Output>,
-    config?: Defaults,
+    config?: Partial<Defaults>,
     options: ConsumerOptions = {},
   ) {
     checkOptions(options, ['workerId', 'lease'], 'Consumer')
     const database = Database.of(pool, config)
     this.#database = database
     this.#queue = definitionOf(queue)
-    this.#leaseMs = leaseMs(options.lease ?? (config ?? database.defaults).defaultLockTimeSeconds * 1_000)
+    const { defaultLockTimeSeconds, defaultMaxBatchSize } = { ...database.defaults, ...config }
+    this.#leaseMs = leaseMs(options.lease ?? defaultLockTimeSeconds * 1_000)
+    this.#batchSize = defaultMaxBatchSize
     this.#workerId = options.workerId === undefined ? null : idOf(options.workerId, 'workerId')
     this.#archives = new Coalescer((held) => settleArchive(database, held), together)
     this.#deletes = new Coalescer((held) => settleDelete(database, held), together)
@@ -126,8 +129,7 @@ export class Consumer<Output = unknown, Input = Output> {
     count: number | undefined = undefined,
     options: DequeueOptions = {},
   ): Promise<Message<Output>[]> {
-    const most = count ?? this.#database.defaults.defaultMaxBatchSize
-    return this.#claim(wholeNumber(most, 'count', 1, largestBatch), options)
+    return this.#claim(wholeNumber(count ?? this.#batchSize, 'count', 1, largestBatch), options)
   }
 
   /**

@@ -59,15 +59,16 @@ export class Database implements Session {
    * with the schema of `defaults` or `public`.
    * @throws PgqrsError ARGUMENT_INVALID when it is no pool
    */
-  static of(pool: unknown, defaults?: Defaults): Database {
+  static of(pool: unknown, defaults: Partial<Defaults> = {}): Database {
     if (pool instanceof Database) return pool
     if (!isPgPool(pool))
       throw new PgqrsError('ARGUMENT_INVALID', 'The pool is no pool.', {
         hint: 'Give admin.pool, or a Pool of the package pg.',
       })
     const brought = (pool as { [rider]?: Database })[rider]
-    if (brought && (defaults === undefined || defaults.schema === brought.schema)) return brought
-    return new Database(brought?.driver ?? new PgDriver(pool, defaults?.preparedStatements), defaults)
+    if (brought && (defaults.schema === undefined || defaults.schema === brought.schema)) return brought
+    const driver = brought?.driver ?? new PgDriver(pool, defaults.preparedStatements)
+    return new Database(driver, { ...builtIn, ...brought?.defaults, ...defaults })
   }
 
   /** Lets the pool bring this database along; the first one stays, where a program has several on one pool. */

@@ -20,7 +20,7 @@ export interface ProducerOptions {
   rateLimit?: RateLimit | null
 }
 
-export type ProducerConfig = Defaults & Partial<Pick<ConfigValues, 'validation' | 'rateLimit'>>
+export type ProducerConfig = Partial<Defaults> & Partial<Pick<ConfigValues, 'validation' | 'rateLimit'>>
 
 interface Encoded {
   payload: string
@@ -53,7 +53,7 @@ export class Producer<Input = unknown, Output = Input> {
     checkOptions(options, ['validation', 'rateLimit'], 'Producer')
     this.#database = Database.of(pool, config)
     this.#queue = definitionOf(queue)
-    const defaults: Partial<ConfigValues> = config ?? this.#database.defaults
+    const defaults: Partial<ConfigValues> = { ...this.#database.defaults, ...config }
     this.#rules = { ...defaults.validation, ...options.validation }
     const limit = options.rateLimit === undefined ? (defaults.rateLimit ?? null) : options.rateLimit
     this.#bucket = limit === null ? null : new TokenBucket(limit)

@@ -25,7 +25,7 @@ export class PgqrsQueues implements Table<QueueInfo, NewQueue> {
   readonly #database: Database
 
   /** @param pool `admin.pool`, or a pool of your own, then with the configuration that names the schema */
-  constructor(pool: unknown, config?: Defaults) {
+  constructor(pool: unknown, config?: Partial<Defaults>) {
     this.#database = Database.of(pool, config)
   }
 

@@ -61,6 +61,8 @@ export class PgDriver implements Driver {
       keepAlive: true,
       application_name: 'pgqrs',
     })
+    // Not enumerable, as pg does it with a password by itself: a pool that is logged does not show it.
+    Object.defineProperty(pool.options, 'connectionString', { value: options.dsn, enumerable: false })
     pool.on('error', () => {})
     return pool
   }
