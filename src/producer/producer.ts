@@ -1,5 +1,5 @@
 // Adds messages to one queue: validation, rate limit, and one statement for calls made at the same moment.
-import type { ConfigValues, RateLimit } from '../config/fields.js'
+import { type ConfigValues, type RateLimit, readField } from '../config/fields.js'
 import { extendLeases } from '../consumer/settles.js'
 import { Coalescer } from '../database/coalescer.js'
 import { Database, type Defaults, type Session } from '../database/database.js'
@@ -42,7 +42,7 @@ export class Producer<Input = unknown, Output = Input> {
    * @param pool `admin.pool`, or a pool of your own
    * @param queue its name, its definition, or what `admin.getQueue` gave
    * @param config schema, validation and rate limit; by default what the pool brings along
-   * @throws PgqrsError ARGUMENT_INVALID
+   * @throws PgqrsError ARGUMENT_INVALID; CONFIG_INVALID for bad rules or a bad limit
    */
   constructor(
     pool: unknown,
@@ -54,8 +54,11 @@ export class Producer<Input = unknown, Output = Input> {
     this.#database = Database.of(pool, config)
     this.#queue = definitionOf(queue)
     const defaults: Partial<ConfigValues> = { ...this.#database.defaults, ...config }
-    this.#rules = { ...defaults.validation, ...options.validation }
-    const limit = options.rateLimit === undefined ? (defaults.rateLimit ?? null) : options.rateLimit
+    const source = "the producer's options"
+    const rules = readField('validation', options.validation ?? {}, source) as ValidationRules | null
+    this.#rules = { ...defaults.validation, ...rules }
+    const given = options.rateLimit === undefined ? (defaults.rateLimit ?? null) : options.rateLimit
+    const limit = readField('rateLimit', given, source) as RateLimit | null
     this.#bucket = limit === null ? null : new TokenBucket(limit)
     this.#enqueues = new Coalescer((messages) => this.#insert(this.#database, messages), shared)
   }
