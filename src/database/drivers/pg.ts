@@ -20,6 +20,8 @@ export interface PgClient {
 
 export interface PgPoolClient extends PgClient {
   release(broken?: boolean): void
+  on(event: 'error', listener: () => void): unknown
+  off(event: 'error', listener: () => void): unknown
 }
 
 /** As much of a Pool of `pg` as is used here. */
@@ -40,6 +42,12 @@ export function isPgPool(pool: unknown): pool is PgPool {
 }
 
 const types = { getTypeParser: parserOf }
+
+/**
+ * A connection that breaks tells the query that waits for it, and beside that says `error`; with no listener Node
+ * ends the program. The pool listens while a connection is idle; while it is out, whoever took it has to.
+ */
+const toldByTheQuery = () => {}
 
 export class PgDriver implements Driver {
   readonly #pool: PgPool
@@ -64,6 +72,8 @@ export class PgDriver implements Driver {
     // Not enumerable, as pg does it with a password by itself: a pool that is logged does not show it.
     Object.defineProperty(pool.options, 'connectionString', { value: options.dsn, enumerable: false })
     pool.on('error', () => {})
+    // For the transactions that the program makes on it, too.
+    pool.on('connect', (client) => client.on('error', toldByTheQuery))
     return pool
   }
 
@@ -76,7 +86,7 @@ export class PgDriver implements Driver {
       broken = isConnectionError(error)
       throw translate(error)
     } finally {
-      client.release(broken)
+      this.#release(client, broken)
     }
   }
 
@@ -102,7 +112,7 @@ export class PgDriver implements Driver {
         })
       throw translate(error)
     } finally {
-      client.release(broken)
+      this.#release(client, broken)
     }
   }
 
@@ -137,10 +147,18 @@ export class PgDriver implements Driver {
 
   async #connect(): Promise<PgPoolClient> {
     try {
-      return await this.#pool.connect()
+      const client = await this.#pool.connect()
+      client.on('error', toldByTheQuery)
+      return client
     } catch (error) {
       throw translate(error)
     }
+  }
+
+  #release(client: PgPoolClient, broken: boolean): void {
+    // The pool listens again from here on, or lets the connection go.
+    client.release(broken)
+    client.off('error', toldByTheQuery)
   }
 
   async #query(
