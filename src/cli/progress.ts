@@ -32,7 +32,7 @@ export class Progress {
 
   end(messages: number): void {
     this.stop()
-    this.#log.info(`${counted(messages, 'message')} sent, and committed.`)
+    if (this.#bar === undefined) this.#log.info(`${counted(messages, 'message')} sent, and committed.`)
   }
 
   stop(): void {

@@ -15,8 +15,11 @@ export function listTable<Row>(rows: readonly Row[], columns: Columns<Row>): str
 
 /** A line for each field, with the whole of its value. */
 export function recordTable(record: object): string {
-  return render(Object.entries(record).map(([name, value]) => [name, printable(shown(value))]))
+  return render(Object.entries(record).map(([name, value]) => [name, printable(fieldOf(name, value))]))
 }
+
+/** A payload is JSON whatever it is: the text "null" is not null, and neither is it nothing. */
+const fieldOf = (name: string, value: unknown) => (name === 'payload' ? JSON.stringify(value) : shown(value))
 
 function shown(value: unknown): string {
   if (value === null || value === undefined) return '-'
