@@ -18,6 +18,7 @@ export async function inspect(database: Database): Promise<string[]> {
   const indexes = await database.run('verifyIndexes')
   const constraints = await database.run('verifyConstraints')
   const functions = await database.run('verifyFunctions')
+  const partitions = await database.run('verifyPartitions')
   const triggers = await database.run('verifyTriggers')
   return [
     ...columns.map((c) => `column ${c.table_name}.${c.column_name} ${c.type}`),
@@ -25,6 +26,7 @@ export async function inspect(database: Database): Promise<string[]> {
       (i) => `index ${i.index_name} on ${i.table_name} (${i.columns})${i.valid ? '' : ' INVALID'}`,
     ),
     ...constraints.map((c) => `constraint ${c.constraint_name} on ${c.table_name}`),
+    ...partitions.map((p) => `partition ${p.partition_name} ${p.bound}`),
     ...functions.map((f) => `function ${f.function_name}`),
     ...triggers.map((t) => `trigger ${t.trigger_name} on ${t.table_name}${t.enabled ? '' : ' DISABLED'}`),
   ]

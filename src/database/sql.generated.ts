@@ -810,8 +810,14 @@ where name > $1::text order by name limit $2::integer`,
   clearArchive: `delete from :"schema".pgqrs_archive where queue_id = $1::bigint`,
   clearWorkers: `delete from :"schema".pgqrs_workers where queue_id = $1::bigint and ($2::boolean or state = 'stopped')`,
   verifyColumns: `select c.relname as table_name, a.attname as column_name,
-  pg_catalog.format_type(a.atttypid, a.atttypmod) || case when a.attnotnull then ' not null' else '' end as type
+  concat(
+    pg_catalog.format_type(a.atttypid, a.atttypmod),
+    case when a.attnotnull then ' not null' end,
+    case when a.attidentity <> '' then ' identity' end,
+    case when a.attgenerated <> '' then ' generated'
+      when d.adbin is not null then ' default ' || pg_catalog.pg_get_expr(d.adbin, d.adrelid) end) as type
 from pg_catalog.pg_attribute a
+left join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
 join pg_catalog.pg_class c on c.oid = a.attrelid
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 where n.nspname = :'schema' and c.relname like 'pgqrs\\_%' and c.relkind in ('r', 'p')
@@ -838,7 +844,14 @@ from pg_catalog.pg_proc p
 join pg_catalog.pg_namespace n on n.oid = p.pronamespace
 where n.nspname = :'schema' and p.proname like 'pgqrs\\_%'
 order by 1`,
-  verifyTriggers: `select t.tgname as trigger_name, c.relname as table_name, t.tgenabled <> 'D' as enabled
+  verifyPartitions: `select c.relname as partition_name, pg_catalog.pg_get_expr(c.relpartbound, c.oid) as bound
+from pg_catalog.pg_class c
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where n.nspname = :'schema' and c.relname like 'pgqrs\\_%' and c.relispartition and c.relkind = 'r'
+order by 1`,
+  verifyTriggers: `select t.tgname as trigger_name, c.relname as table_name,
+  t.tgenabled <> 'D'
+    and not exists (select from pg_catalog.pg_trigger p where p.tgparentid = t.oid and p.tgenabled = 'D') as enabled
 from pg_catalog.pg_trigger t
 join pg_catalog.pg_class c on c.oid = t.tgrelid
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace

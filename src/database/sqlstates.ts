@@ -64,7 +64,9 @@ export function translate(error: unknown): PgqrsError {
     ...(own === undefined ? {} : { hint: own }),
     ...(code === undefined ? {} : { details: { sqlstate: code } }),
   })
-  if (known) return new PgqrsError(known.code, sentence(message), options(hint ?? known.hint))
+  // The server's own hint is about types and casts where the function is missing altogether.
+  const better = known?.code === 'SCHEMA_NOT_INSTALLED' ? known.hint : (hint ?? known?.hint)
+  if (known) return new PgqrsError(known.code, sentence(message), options(better))
   if (code === undefined && closedText.test(message ?? ''))
     return new PgqrsError('CLOSED', 'The connection to pgqrs is closed.', {
       hint: 'Close it when nothing uses it any more; connect again to go on.',
