@@ -171,11 +171,16 @@ export const fieldNames = Object.keys(fields) as FieldName[]
  * @param source where it came from, for the error: `the environment variable PGQRS_SCHEMA`
  * @throws PgqrsError CONFIG_INVALID, which names the field and the source, and never shows a DSN
  */
-export function readField(name: FieldName, raw: unknown, source: string): unknown {
+export function readField(
+  name: FieldName,
+  raw: unknown,
+  source: string,
+  code: 'CONFIG_INVALID' | 'ARGUMENT_INVALID' = 'CONFIG_INVALID',
+): unknown {
   const read = fields[name].read(raw)
   if ('value' in read) return read.value
   const shown = name === 'dsn' ? '' : ` ${JSON.stringify(raw)?.slice(0, 60) ?? String(raw)}`
-  throw new PgqrsError('CONFIG_INVALID', `${name}: bad value${shown} from ${source}: ${read.problem}.`, {
+  throw new PgqrsError(code, `${name}: bad value${shown} from ${source}: ${read.problem}.`, {
     hint: `Correct ${name} in ${source}.`,
     details: { field: name, source },
   })

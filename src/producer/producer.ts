@@ -42,7 +42,7 @@ export class Producer<Input = unknown, Output = Input> {
    * @param pool `admin.pool`, or a pool of your own
    * @param queue its name, its definition, or what `admin.getQueue` gave
    * @param config schema, validation and rate limit; by default what the pool brings along
-   * @throws PgqrsError ARGUMENT_INVALID; CONFIG_INVALID for bad rules or a bad limit
+   * @throws PgqrsError ARGUMENT_INVALID
    */
   constructor(
     pool: unknown,
@@ -55,10 +55,15 @@ export class Producer<Input = unknown, Output = Input> {
     this.#queue = definitionOf(queue)
     const defaults: Partial<ConfigValues> = { ...this.#database.defaults, ...config }
     const source = "the producer's options"
-    const rules = readField('validation', options.validation ?? {}, source) as ValidationRules | null
+    const rules = readField(
+      'validation',
+      options.validation ?? {},
+      source,
+      'ARGUMENT_INVALID',
+    ) as ValidationRules | null
     this.#rules = { ...defaults.validation, ...rules }
     const given = options.rateLimit === undefined ? (defaults.rateLimit ?? null) : options.rateLimit
-    const limit = readField('rateLimit', given, source) as RateLimit | null
+    const limit = readField('rateLimit', given, source, 'ARGUMENT_INVALID') as RateLimit | null
     this.#bucket = limit === null ? null : new TokenBucket(limit)
     this.#enqueues = new Coalescer((messages) => this.#insert(this.#database, messages), shared)
   }
