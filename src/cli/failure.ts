@@ -29,7 +29,7 @@ const misuses: readonly ErrorCode[] = ['ARGUMENT_INVALID', 'PAYLOAD_INVALID', 'C
 export function reportFailure(error: unknown, log: Log = new Log('info', 'stderr')): FailureCode {
   const { message, hint, exitCode } = explain(error)
   log.failure(`error: ${clean(message)}`)
-  if (hint !== undefined) log.failure(`hint: ${clean(hint)}`)
+  log.failure(`hint: ${clean(hint ?? 'Run it again with --log-level debug to see more.')}`)
   if (error instanceof Error && error.stack !== undefined) log.debug(hidePasswords(stackOf(error)))
   return exitCode
 }

@@ -8,6 +8,12 @@ import { program } from './program.js'
 process.stdout.on('error', () => {})
 process.stderr.on('error', () => {})
 
+// A mistake of ours, too, is told in one line.
+process.on('uncaughtException', (error) => {
+  process.exitCode = reportFailure(error)
+  process.exit()
+})
+
 try {
   await program().parseAsync()
 } catch (error) {

@@ -61,7 +61,9 @@ export class OutputFailure extends Failure {
   readonly readerLeft: boolean
 
   constructor(out: string, reason: string, code: string | undefined) {
-    super(`The output could not be written to ${out}: ${reason}.`)
+    super(`The output could not be written to ${out}: ${reason}.`, {
+      hint: 'Make room, or give another --out.',
+    })
     this.readerLeft = code === 'EPIPE'
   }
 }

@@ -39,6 +39,7 @@ export function action<Args extends unknown[]>(
     let log: Log | undefined
     try {
       log = openLog(given)
+      log.debug(`Command ${nameOf(command)}.`)
       const output = new Output(given.format, given.out)
       await work({ given, log, output }, ...(words.slice(0, -1) as Args))
     } catch (error) {
@@ -116,6 +117,12 @@ function loadOrFind(flags: { dsn?: string | undefined }, log: Log): Config {
     log.info(`Using the server of pgqrs dev in ${server.folder} (127.0.0.1:${server.port}).`)
     return Config.load({ ...flags, dsn: server.dsn })
   }
+}
+
+/** `queue create`: without the arguments, which may be anybody's data. */
+function nameOf(command: Command): string {
+  const above = command.parent?.parent ? `${nameOf(command.parent)} ` : ''
+  return `${above}${command.name()}`
 }
 
 function openLog(given: GlobalOptions): Log {

@@ -109,7 +109,9 @@ describe('logs', () => {
     const quiet = await run('message', 'dequeue', 'rough2', '--log-level', 'error')
     expect(quiet.stderr).toMatch(/^error: /)
     const debug = await run('queue', 'list', '--log-level', 'debug', '--format', 'json')
-    expect(debug.stderr).toMatch(/^debug: Database .*, schema public\.\ndebug: Connected in \d+ ms\.\n/)
+    expect(debug.stderr).toMatch(
+      /^debug: Command queue list\.\ndebug: Database .*, schema public\.\ndebug: Connected in \d+ ms\.\n/,
+    )
     expect(debug.json()).toBeInstanceOf(Array)
     const password = new URL(database.dsn).password
     const trace = await run('queue', 'list', '--log-level', 'trace')

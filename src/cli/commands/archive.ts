@@ -17,7 +17,7 @@ export function addArchive(pgqrs: Command): void {
     .usage('[options] <queue> <id> | list <queue> | purge <queue>')
     .addHelpText(
       'after',
-      `${examples('pgqrs archive emails 42', 'pgqrs archive emails 42 --by ada')}\n\nFrom a queue that is called "list" or "purge": pgqrs message archive <queue> <id>.`,
+      `${examples('pgqrs archive emails 42', 'pgqrs archive emails 42 --by ada')}\n\nFrom a queue that is called "list", "purge" or "help": pgqrs message archive <queue> <id>.`,
     )
   archive
     .command('list')

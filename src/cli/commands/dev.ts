@@ -60,7 +60,10 @@ const dev = action(async (session, options: DevOptions) => {
     }
   } catch (error) {
     // Two at once in one folder: the other was quicker. And ctrl-c ends what initdb was doing, too.
-    if (!asked.already() && !(await isRunning(session, folder))) throw error
+    if (!asked.already()) {
+      if (await isRunning(session, folder)) return
+      throw error
+    }
   } finally {
     asked.forget()
   }
