@@ -90,7 +90,7 @@ comment on function :"schema".pgqrs_enqueue(text, jsonb, interval, integer, json
 -- This and the other settles return the positions (from 1) of what they accepted in the arrays they were given.
 -- A message that is named twice is accepted once, at its first position.
 create function :"schema".pgqrs_archive_held(
-  p_ids bigint[], p_attempts integer[], p_outcome text, p_archived_by text[], p_errors text[]
+  p_ids bigint[], p_attempts integer[], p_outcome text, p_archived_by text[], p_errors text[], p_results text[]
 ) returns setof integer
 language plpgsql
 set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
@@ -102,19 +102,19 @@ begin
     with settled as (
       delete from :"schema".pgqrs_messages m
       using (
-        select u.id, u.attempt, u.archived_by, u.error, u.n
-        from unnest(p_ids, p_attempts, p_archived_by, p_errors)
-          with ordinality u(id, attempt, archived_by, error, n)
+        select u.id, u.attempt, u.archived_by, u.error, u.result, u.n
+        from unnest(p_ids, p_attempts, p_archived_by, p_errors, p_results)
+          with ordinality u(id, attempt, archived_by, error, result, n)
         order by u.id, u.n
       ) u
       where m.id = u.id and m.attempt = u.attempt and m.leased_until is not null
-      returning m.*, u.archived_by, u.error, u.n
+      returning m.*, u.archived_by, u.error, u.result, u.n
     ), kept as (
       insert into :"schema".pgqrs_archive (
         id, queue_id, due_at, enqueued_at, dequeued_at, archived_at, leased_by, priority, attempt, given_back,
-        max_attempts, outcome, archived_by, payload, headers, last_error)
+        max_attempts, outcome, archived_by, payload, headers, result, last_error)
       select s.id, s.queue_id, s.due_at, s.enqueued_at, s.dequeued_at, clock_timestamp(), s.leased_by, s.priority,
-        s.attempt, s.given_back, s.max_attempts, p_outcome, s.archived_by, s.payload, s.headers,
+        s.attempt, s.given_back, s.max_attempts, p_outcome, s.archived_by, s.payload, s.headers, s.result::jsonb,
         coalesce(s.error, s.last_error)
       from settled s
     )
@@ -149,6 +149,7 @@ declare
   v_index constant oid := (quote_ident(:'schema') || '.pgqrs_messages_order')::regclass;
   v_read bigint := pg_stat_get_xact_tuples_returned(v_index);
   v_queue_id bigint;
+  v_paused boolean;
   v_now timestamptz := clock_timestamp();
   v_until timestamptz;
   v_left integer := p_count;
@@ -160,12 +161,16 @@ declare
   v_spent bigint[];
   v_spent_attempts integer[];
 begin
-  select q.id into v_queue_id from :"schema".pgqrs_queues q where q.name = p_queue;
+  select q.id, q.paused_at is not null into v_queue_id, v_paused
+    from :"schema".pgqrs_queues q where q.name = p_queue;
   if not found then
     raise exception using
       errcode = 'PQ001',
       message = format('queue %L does not exist', p_queue),
       hint = 'Create it first: pgqrs queue create NAME, or admin.createQueue(name).';
+  end if;
+  if v_paused then
+    return;
   end if;
 
   while v_left > 0 loop
@@ -225,6 +230,64 @@ begin
 end
 $pgqrs$;
 
+-- The same for several queues at once: [{"q": queue, "n": count, "l": lease in ms, "w": worker, "p": [priority, …],
+-- "m": [mark, …]}, …], in this order. A queue that does not exist is passed over.
+create function :"schema".pgqrs_claim_many(p_wanted jsonb)
+returns table (
+  id bigint, queue_id bigint, due_at timestamptz, enqueued_at timestamptz, leased_until timestamptz,
+  dequeued_at timestamptz, leased_by bigint, priority integer, attempt integer, given_back integer,
+  max_attempts integer, payload jsonb, headers jsonb, last_error text, walked bigint
+)
+language plpgsql as $pgqrs$
+#variable_conflict use_column
+declare
+  v_one jsonb;
+begin
+  for v_one in select e.value from jsonb_array_elements(p_wanted) e loop
+    if exists (select from :"schema".pgqrs_queues q where q.name = v_one->>'q') then
+      return query select c.* from :"schema".pgqrs_claim(
+        v_one->>'q', (v_one->>'n')::integer, (v_one->>'l')::bigint, (v_one->>'w')::bigint,
+        case when v_one ? 'p' then array(select p.value::integer from jsonb_array_elements_text(v_one->'p') p) end,
+        case when v_one ? 'm' then array(select p.value::timestamptz from jsonb_array_elements_text(v_one->'m') p) end
+      ) c;
+    end if;
+  end loop;
+end
+$pgqrs$;
+
+-- In how many milliseconds the next message of these queues will be due, of those that are not due yet; null when
+-- there is none. One probe of the index for each queue and priority.
+create function :"schema".pgqrs_next_due(p_queues text[]) returns double precision
+language plpgsql
+set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off
+set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan
+as $pgqrs$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_queue_id bigint;
+  v_priority bigint;
+  v_due timestamptz;
+  v_next timestamptz;
+begin
+  for v_queue_id in
+    select q.id from :"schema".pgqrs_queues q where q.name = any (p_queues) and q.paused_at is null
+  loop
+    v_priority := -2147483649;
+    loop
+      select m.priority into v_priority from :"schema".pgqrs_messages m
+        where m.queue_id = v_queue_id and m.priority > v_priority
+        order by m.priority limit 1;
+      exit when not found;
+      select m.due_at into v_due from :"schema".pgqrs_messages m
+        where m.queue_id = v_queue_id and m.priority = v_priority::integer and m.due_at > v_now
+        order by m.due_at limit 1;
+      v_next := least(v_next, v_due);
+    end loop;
+  end loop;
+  return extract(epoch from v_next - clock_timestamp()) * 1000;
+end
+$pgqrs$;
+
 -- Puts messages whose last attempt was lost (its lease ran out) to the dead letters.
 create function :"schema".pgqrs_bury(p_ids bigint[], p_attempts integer[]) returns void
 language plpgsql as $pgqrs$
@@ -238,7 +301,7 @@ begin
       from unnest(p_ids) with ordinality u(id, n)
       left join :"schema".pgqrs_messages m on m.id = u.id
       order by u.n
-  ));
+  ), null);
 end
 $pgqrs$;
 
@@ -253,15 +316,20 @@ set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force
 as $pgqrs$
 declare
   v_queue_id bigint;
+  v_paused boolean;
   v_now timestamptz := clock_timestamp();
   v_claimed bigint[];
 begin
-  select q.id into v_queue_id from :"schema".pgqrs_queues q where q.name = p_queue;
+  select q.id, q.paused_at is not null into v_queue_id, v_paused
+    from :"schema".pgqrs_queues q where q.name = p_queue;
   if not found then
     raise exception using
       errcode = 'PQ001',
       message = format('queue %L does not exist', p_queue),
       hint = 'See the queues there are: pgqrs queue list.';
+  end if;
+  if v_paused then
+    return;
   end if;
   v_claimed := array(
     select m.id from :"schema".pgqrs_messages m
@@ -393,6 +461,27 @@ begin
 end
 $pgqrs$;
 
+-- Renews leases: from now on for so long. A lease that has run out is not renewed.
+create function :"schema".pgqrs_renew_held(p_ids bigint[], p_attempts integer[], p_lease_ms bigint[])
+returns setof integer
+language plpgsql
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+set plan_cache_mode = force_generic_plan
+as $pgqrs$
+begin
+  return query
+    update :"schema".pgqrs_messages m
+    set leased_until = clock_timestamp() + u.lease_ms * interval '1 millisecond'
+    from (
+      select u.id, u.attempt, u.lease_ms, u.n
+      from unnest(p_ids, p_attempts, p_lease_ms) with ordinality u(id, attempt, lease_ms, n)
+      order by u.id, u.n
+    ) u
+    where m.id = u.id and m.attempt = u.attempt and m.leased_until > clock_timestamp()
+    returning u.n::integer;
+end
+$pgqrs$;
+
 -- Says that attempts failed. A message with an attempt left is ready again after its delay; one without, or
 -- whose delay is null, becomes a dead letter.
 create function :"schema".pgqrs_fail_held(
@@ -421,7 +510,7 @@ begin
     returning u.n::integer, false;
   -- What is retried is held by nobody by now, so this takes exactly the others.
   return query
-    select a.n, true from :"schema".pgqrs_archive_held(p_ids, p_attempts, 'dead', null, p_errors) a(n);
+    select a.n, true from :"schema".pgqrs_archive_held(p_ids, p_attempts, 'dead', null, p_errors, null) a(n);
 end
 $pgqrs$;
 
@@ -445,7 +534,7 @@ begin
   if p_archive then
     -- Held for the moment by the attempt it has, so that the one way into the archive serves here too.
     update :"schema".pgqrs_messages m set leased_until = clock_timestamp() where m.id = p_id;
-    perform :"schema".pgqrs_archive_held(array[p_id], array[v_message.attempt], 'archived', array[p_archived_by], null);
+    perform :"schema".pgqrs_archive_held(array[p_id], array[v_message.attempt], 'archived', array[p_archived_by], null, null);
   else
     delete from :"schema".pgqrs_messages m where m.id = p_id;
   end if;

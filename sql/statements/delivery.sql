@@ -12,7 +12,7 @@ select * from :"schema".pgqrs_claim($1::text, $2::integer, $3::bigint, $4::bigin
 select * from :"schema".pgqrs_claim_type($1::text, $2::integer, $3::bigint, $4::bigint, $5::text)
 
 -- name: archiveHeld
-select array(select h.n from :"schema".pgqrs_archive_held($1::bigint[], $2::integer[], 'archived', $3::text[], null) as h(n)) as accepted
+select array(select h.n from :"schema".pgqrs_archive_held($1::bigint[], $2::integer[], 'archived', $3::text[], null, $4::text[]) as h(n)) as accepted
 
 -- name: deleteHeld
 select array(select h.n from :"schema".pgqrs_delete_held($1::bigint[], $2::integer[]) as h(n)) as accepted
@@ -27,6 +27,22 @@ select array(select h.n from :"schema".pgqrs_extend_held($1::bigint[], $2::integ
 select coalesce(array_agg(f.n) filter (where not f.dead), '{}') as retried,
   coalesce(array_agg(f.n) filter (where f.dead), '{}') as dead
 from :"schema".pgqrs_fail_held($1::bigint[], $2::integer[], $3::text[], $4::bigint[]) as f
+
+-- name: renewHeld
+select array(select h.n from :"schema".pgqrs_renew_held($1::bigint[], $2::integer[], $3::bigint[]) as h(n)) as accepted
+
+-- name: claimMany
+select * from :"schema".pgqrs_claim_many($1::text::jsonb)
+
+-- name: nextDue
+select :"schema".pgqrs_next_due($1::text[]) as in_ms
+
+-- name: notify
+-- Wakes the workers that listen: once for each of these queues.
+select pg_notify(:'channel', q) from unnest($1::text[]) q
+
+-- name: listen
+listen :"channel"
 
 -- name: postpone
 -- A producer's extendVisibility by id: lengthens the lease of whoever holds the message, or, when nobody does,

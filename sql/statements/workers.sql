@@ -36,11 +36,41 @@ set state = 'stopped', stopped_at = coalesce(stopped_at, clock_timestamp())
 where id = $1::bigint
 returning id, queue_id, name, hostname, pid, state, started_at, heartbeat_at, stopped_at
 
+-- name: beatWorkers
+-- A running worker says that it is alive, and learns what was asked of it. One that was taken for dead is ready
+-- again.
+update :"schema".pgqrs_workers
+set heartbeat_at = clock_timestamp(), state = case when state = 'dead' then 'ready' else state end
+where id = any ($1::bigint[])
+returning id, state
+
+-- name: askWorker
+-- Asks a worker to be ready, suspended, or stopping; it obeys at its next heartbeat.
+update :"schema".pgqrs_workers set state = $2::text
+where id = $1::bigint and state in ('ready', 'suspended', 'stopping')
+returning id, queue_id, name, hostname, pid, state, started_at, heartbeat_at, stopped_at
+
+-- name: stopWorkers
+update :"schema".pgqrs_workers set state = 'stopped', stopped_at = coalesce(stopped_at, clock_timestamp())
+where id = any ($1::bigint[])
+returning id
+
+-- name: markDeadWorkers
+-- Workers that have not beaten for $1 milliseconds.
+update :"schema".pgqrs_workers set state = 'dead'
+where id = any (array(
+  select w.id from :"schema".pgqrs_workers w
+  where w.state in ('ready', 'suspended', 'stopping')
+    and w.heartbeat_at < clock_timestamp() - $1::bigint * interval '1 millisecond'
+  order by w.id limit 1000 for update skip locked
+))
+returning id, queue_id, name
+
 -- name: workerHealth
 -- Alive: not stopped, and its last heartbeat is no older than $3 milliseconds.
 select id, queue_id, name, hostname, pid, state, started_at, heartbeat_at, stopped_at,
   round(extract(epoch from clock_timestamp() - heartbeat_at) * 1000)::bigint as since_heartbeat_ms,
-  state <> 'stopped' and heartbeat_at >= clock_timestamp() - $3::bigint * interval '1 millisecond' as alive
+  state not in ('stopped', 'dead') and heartbeat_at >= clock_timestamp() - $3::bigint * interval '1 millisecond' as alive
 from :"schema".pgqrs_workers
 where ($1::bigint is null or id = $1::bigint) and ($2::bigint is null or queue_id = $2::bigint)
 order by id limit 10000

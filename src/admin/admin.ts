@@ -18,6 +18,8 @@ import { WorkerManagement } from './workers.js'
 export interface CreateQueueOptions {
   /** Attempts of a message that does not say otherwise. Default 5, from 1 to 1,000. */
   maxAttempts?: number
+  /** What a worker does with a message whose handler succeeded. Default `archive`. */
+  onSuccess?: 'archive' | 'delete'
 }
 
 const purgeStep = 10_000
@@ -111,19 +113,33 @@ export class PgqrsAdmin<Pool = ReturnType<typeof PgDriver.pool>> {
         },
       )
     const given = options === false ? {} : options
-    checkOptions(given, ['maxAttempts'], 'createQueue')
+    checkOptions(given, ['maxAttempts', 'onSuccess'], 'createQueue')
     try {
-      return this.#known(await this.#queues.insert({ name, maxAttempts: given.maxAttempts }))
+      return this.#known(await this.#queues.insert({ name, ...given }))
     } catch (error) {
       if (!PgqrsError.is(error, 'QUEUE_EXISTS')) throw error
       const there = await this.#info(name)
-      if (given.maxAttempts === undefined || given.maxAttempts === there.maxAttempts)
-        return this.#known(there)
-      throw new PgqrsError('QUEUE_EXISTS', `Queue '${name}' exists with maxAttempts ${there.maxAttempts}.`, {
+      const other = (['maxAttempts', 'onSuccess'] as const).find(
+        (setting) => given[setting] !== undefined && given[setting] !== there[setting],
+      )
+      if (other === undefined) return this.#known(there)
+      throw new PgqrsError('QUEUE_EXISTS', `Queue '${name}' exists with ${other} ${there[other]}.`, {
         hint: 'Leave the option out to use the queue as it is, or delete the queue first.',
         cause: error,
       })
     }
+  }
+
+  /** Stops the delivery of a queue, everywhere; it takes messages all the same. @throws PgqrsError QUEUE_NOT_FOUND */
+  async pauseQueue(name: string): Promise<QueueInfo> {
+    return this.#switch('pauseQueue', name)
+  }
+
+  /** Starts the delivery of a paused queue again. @throws PgqrsError QUEUE_NOT_FOUND */
+  async resumeQueue(name: string): Promise<QueueInfo> {
+    const info = await this.#switch('resumeQueue', name)
+    await this.#database.run('notify', [[name]])
+    return info
   }
 
   /** The queue: its fields, and a handle on it. @throws PgqrsError QUEUE_NOT_FOUND */
@@ -212,6 +228,12 @@ export class PgqrsAdmin<Pool = ReturnType<typeof PgDriver.pool>> {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
+  }
+
+  async #switch(statement: 'pauseQueue' | 'resumeQueue', name: string): Promise<QueueInfo> {
+    const [row] = await this.#database.run(statement, [checkQueueName(name)])
+    if (row === undefined) throw queueNotFound(name)
+    return queueOfRow(row)
   }
 
   #known(info: QueueInfo): KnownQueue {

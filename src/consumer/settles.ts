@@ -6,6 +6,8 @@ import type { HeldMessage } from '../words/message.js'
 
 export interface Archiving extends HeldMessage {
   archivedBy: string | null
+  /** JSON that is kept with the archived message. */
+  result?: string | null
 }
 export interface Releasing extends HeldMessage {
   delayMs: number
@@ -23,7 +25,10 @@ export interface Failing extends HeldMessage {
 export type Failed = 'retried' | 'dead' | false
 
 export const settleArchive = (session: Session, held: readonly Archiving[]) =>
-  settle(session, 'archiveHeld', held, [held.map(({ archivedBy }) => archivedBy)])
+  settle(session, 'archiveHeld', held, [
+    held.map(({ archivedBy }) => archivedBy),
+    held.map(({ result }) => result ?? null),
+  ])
 
 export const settleDelete = (session: Session, held: readonly HeldMessage[]) =>
   settle(session, 'deleteHeld', held, [])
@@ -33,6 +38,14 @@ export const settleRelease = (session: Session, held: readonly Releasing[]) =>
 
 export const extendLeases = (session: Session, held: readonly Extending[]) =>
   settle(session, 'extendHeld', held, [held.map(({ byMs }) => byMs)])
+
+export interface Renewing extends HeldMessage {
+  leaseMs: number
+}
+
+/** Unlike `extendLeases` it counts from now, and only where the lease has not run out. */
+export const renewLeases = (session: Session, held: readonly Renewing[]) =>
+  settle(session, 'renewHeld', held, [held.map(({ leaseMs }) => leaseMs)])
 
 export async function settleFail(session: Session, held: readonly Failing[]): Promise<Failed[]> {
   const errors = held.map(({ error }) => error)

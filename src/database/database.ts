@@ -54,6 +54,11 @@ export class Database implements Session {
     return this.defaults.schema
   }
 
+  /** The channel on which workers of this schema are woken. */
+  get channel(): string {
+    return `pgqrs_${this.#mark}`
+  }
+
   /**
    * The database behind a pool: a pool of pgqrs brings it along; for a pool of the program's own one is made,
    * with the schema of `defaults` or `public`.
@@ -108,8 +113,12 @@ export class Database implements Session {
     return statement
   }
 
-  /** The schema is the one thing that is not the same in every installation; it is put in here and only here. */
+  /** The schema, and the channel that is named after it, differ between installations; they are put in here only. */
   #render(sql: string): string {
-    return sql.replaceAll(':"schema"', () => this.#identifier).replaceAll(":'schema'", () => this.#literal)
+    return sql
+      .replaceAll(':"schema"', () => this.#identifier)
+      .replaceAll(":'schema'", () => this.#literal)
+      .replaceAll(':"channel"', () => `"${this.channel}"`)
+      .replaceAll(":'channel'", () => `'${this.channel}'`)
   }
 }

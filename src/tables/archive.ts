@@ -37,6 +37,7 @@ export const archivedOfRow = <T>(row: Row): ArchivedMessage<T> => ({
   dequeuedAt: row.dequeued_at,
   leasedBy: row.leased_by,
   lastError: row.last_error,
+  result: row.result,
   outcome: row.outcome,
   archivedAt: row.archived_at,
   archivedBy: row.archived_by,

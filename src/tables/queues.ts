@@ -12,12 +12,16 @@ export interface NewQueue {
   name: string
   /** Attempts of a message that does not say otherwise. Default 5, from 1 to 1,000. */
   maxAttempts?: number | undefined
+  /** What a worker does with a message whose handler succeeded. Default `archive`. */
+  onSuccess?: 'archive' | 'delete' | undefined
 }
 
 export const queueOfRow = (row: Row): QueueInfo => ({
   id: row.id,
   name: row.name,
   maxAttempts: row.max_attempts,
+  onSuccess: row.on_success,
+  pausedAt: row.paused_at,
   createdAt: row.created_at,
 })
 
@@ -34,7 +38,13 @@ export class PgqrsQueues implements Table<QueueInfo, NewQueue> {
     const name = checkQueueName(row?.name)
     const attempts =
       row.maxAttempts === undefined ? null : wholeNumber(row.maxAttempts, 'maxAttempts', 1, 1_000)
-    const [inserted] = await this.#database.in(options.tx).run('insertQueue', [name, attempts])
+    if (row.onSuccess !== undefined && row.onSuccess !== 'archive' && row.onSuccess !== 'delete')
+      throw new PgqrsError(
+        'ARGUMENT_INVALID',
+        `onSuccess: ${String(row.onSuccess)} is neither archive nor delete.`,
+      )
+    const values = [name, attempts, row.onSuccess ?? null]
+    const [inserted] = await this.#database.in(options.tx).run('insertQueue', values)
     if (inserted === undefined)
       throw new PgqrsError('QUEUE_EXISTS', `Queue '${name}' exists already.`, {
         hint: 'Use it, or choose another name.',

@@ -49,6 +49,8 @@ export interface ArchivedMessage<T = unknown> {
   readonly dequeuedAt: Date | null
   readonly leasedBy: Id | null
   readonly lastError: string | null
+  /** What its handler returned, where the worker was told to keep it. */
+  readonly result: unknown
   readonly outcome: 'archived' | 'dead'
   readonly archivedAt: Date
   /** Who archived it, as the caller said. */
@@ -63,10 +65,14 @@ export interface QueueInfo {
   readonly name: string
   /** Attempts of a message that does not say otherwise. */
   readonly maxAttempts: number
+  /** What a worker does with a message whose handler succeeded. */
+  readonly onSuccess: 'archive' | 'delete'
+  /** Since when nothing of it is delivered; null while it is. */
+  readonly pausedAt: Date | null
   readonly createdAt: Date
 }
 
-export type WorkerState = 'ready' | 'suspended' | 'stopping' | 'stopped'
+export type WorkerState = 'ready' | 'suspended' | 'stopping' | 'stopped' | 'dead'
 
 /** A worker's registration for one queue. */
 export interface WorkerInfo {
