@@ -1,20 +1,39 @@
-// The command line as people run it: a process of its own, in a folder of its own, with its own environment.
+// The command line as people run it: compiled, a process of its own, in a folder of its own, with its own
+// environment. Compiling once for a test file takes as long as two starts through tsx, and there are dozens.
 
-import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
-import { onTestFinished } from 'vitest'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, onTestFinished } from 'vitest'
 
-const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
-const endWithParent = new URL('./end-with-parent.ts', import.meta.url).href
-// Found from here: the command runs in folders that have no node_modules.
-const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
+const root = fileURLToPath(new URL('../..', import.meta.url))
+
+/** A run that was killed must leave no `pgqrs dev` behind: a process whose parent is gone gets another one. */
+const endWithParent = `data:text/javascript,${encodeURIComponent(
+  'const parent = process.ppid; setInterval(() => process.ppid === parent || process.exit(1), 500).unref()',
+)}`
 
 /** What node needs before the command's own words. */
-export const cliArguments = ['--import', tsx, '--import', endWithParent, main]
+export const cliArguments: readonly string[] = ['--import', endWithParent, compile()]
+
+/** Compiles src/ as the build does, to a place from which the packages are found. */
+function compile(): string {
+  const cache = join(root, 'node_modules', '.cache')
+  mkdirSync(cache, { recursive: true })
+  const place = mkdtempSync(join(cache, 'pgqrs-cli-'))
+  afterAll(() => rmSync(place, { recursive: true, force: true }))
+  copyFileSync(join(root, 'package.json'), join(place, 'package.json'))
+  const tsc = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin', 'tsc')
+  const words = [tsc, '-p', join(root, 'tsconfig.build.json'), '--outDir', join(place, 'dist')]
+  const compiled = spawnSync(process.execPath, [...words, '--declaration', 'false'], { encoding: 'utf8' })
+  const main = join(place, 'dist', 'cli', 'main.js')
+  // Wrong types are the business of `npm run types`; what tsc writes runs all the same.
+  if (!existsSync(main)) throw new Error(`src/ does not compile:\n${compiled.stdout}${compiled.stderr}`)
+  return main
+}
 
 export interface CliOptions {
   /** What --dsn would say, through PGQRS_DSN. */

@@ -48,9 +48,9 @@ export function addQueue(pgqrs: Command): void {
 }
 
 const create = connected(async ({ admin, output }, name: string, options: { maxAttempts?: number }) => {
-  const queue = await admin.createQueue(name, options)
-  const { id, maxAttempts, createdAt } = queue
-  await output.record({ id, name, maxAttempts, createdAt })
+  // The handle's own fields are those of the queue's row.
+  const { id, ...rest } = await admin.createQueue(name, options)
+  await output.record({ id, ...rest })
 })
 
 const list = connected(async ({ admin, output }) => {
