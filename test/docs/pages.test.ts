@@ -1,6 +1,6 @@
 // Every block of code in the documents runs, on a database of its page. markdown.ts has the convention.
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -19,6 +19,18 @@ const outside = mkdtempSync(join(tmpdir(), 'pgqrs-docs-'))
 afterAll(() => {
   rmSync(folder, { recursive: true, force: true })
   rmSync(outside, { recursive: true, force: true })
+})
+
+const tsc = join(root, 'node_modules/typescript/bin/tsc')
+
+// The command line, compiled: these documents start it dozens of times, and tsx takes longer each time.
+const built = join(folder, 'built')
+beforeAll(async () => {
+  cpSync(join(root, 'package.json'), join(built, 'package.json'))
+  // Its types are checked elsewhere.
+  const args = ['-p', join(root, 'tsconfig.build.json'), '--noCheck', '--outDir', join(built, 'dist')]
+  const { code, lines } = await run(process.execPath, [tsc, ...args])
+  expect(code, lines.join('\n')).toBe(0)
 })
 
 const documents = pages().map((page) => {
@@ -63,7 +75,6 @@ test('every ts block typechecks, those that are not run too', async () => {
     .filter((file) => file.endsWith('.ts'))
   const content = { extends: '../../../tsconfig.json', compilerOptions, files, include: [] }
   writeFileSync(config, JSON.stringify(content))
-  const tsc = join(root, 'node_modules/typescript/bin/tsc')
   const { code, lines } = await run(process.execPath, [tsc, '-p', config])
   expect(lines.join('\n')).toBe('')
   expect(code).toBe(0)
@@ -111,8 +122,7 @@ function commandsOf({ text }: Block): string[] {
 }
 
 async function runShell(block: Block, dsn: string): Promise<void> {
-  const cli = [process.execPath, '--import', import.meta.resolve('tsx'), join(root, 'src/cli/main.ts')]
-  const pgqrs = `pgqrs() { ${cli.map((word) => `'${word}'`).join(' ')} "$@"; }`
+  const pgqrs = `pgqrs() { '${process.execPath}' '${join(built, 'dist/cli/main.js')}' "$@"; }`
   const script = ['set -e', pgqrs, ...commandsOf(block)].join('\n')
   const { code, stderr } = await run('sh', ['-c', script], { cwd: outside, dsn })
   expect({ code, stderr: code === 0 ? '' : stderr }).toEqual({ code: 0, stderr: '' })
