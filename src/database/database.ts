@@ -115,10 +115,13 @@ export class Database implements Session {
 
   /** The schema, and the channel that is named after it, differ between installations; they are put in here only. */
   #render(sql: string): string {
-    return sql
-      .replaceAll(':"schema"', () => this.#identifier)
-      .replaceAll(":'schema'", () => this.#literal)
-      .replaceAll(':"channel"', () => `"${this.channel}"`)
-      .replaceAll(":'channel'", () => `'${this.channel}'`)
+    // In one pass: a schema may be called like one of the places.
+    const places: Record<string, string> = {
+      ':"schema"': this.#identifier,
+      ":'schema'": this.#literal,
+      ':"channel"': `"${this.channel}"`,
+      ":'channel'": `'${this.channel}'`,
+    }
+    return sql.replaceAll(/:"(?:schema|channel)"|:'(?:schema|channel)'/g, (place) => places[place] ?? place)
   }
 }
