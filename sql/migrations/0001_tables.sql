@@ -165,6 +165,12 @@ create trigger pgqrs_queues_update after update of id on :"schema".pgqrs_queues
 create function :"schema".pgqrs_keep_all_queues() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $pgqrs$
 begin
+  if current_setting('transaction_isolation') <> 'read committed' then
+    raise exception using
+      errcode = 'feature_not_supported',
+      message = 'pgqrs_queues can be truncated in a read committed transaction only',
+      hint = 'With an older snapshot the check for messages that were enqueued meanwhile would see nothing.';
+  end if;
   if exists (select from :"schema".pgqrs_messages) or exists (select from :"schema".pgqrs_archive) then
     raise exception using
       errcode = 'foreign_key_violation',

@@ -3,7 +3,7 @@
 export const libraryVersion = '0.4.0'
 
 export const migrations = [
-  { version: 1, name: 'tables', checksum: 'f756f6b564bab81e', sql: `-- The four tables of pgqrs, and what keeps them whole.
+  { version: 1, name: 'tables', checksum: 'b0f2a6684be9137f', sql: `-- The four tables of pgqrs, and what keeps them whole.
 --
 -- pgqrs_messages holds live messages only: a message leaves it in the statement that settles it. Its claim is
 -- a HOT update: the columns that a claim writes (leased_until, leased_by, dequeued_at, attempt) stand in no
@@ -170,6 +170,12 @@ create trigger pgqrs_queues_update after update of id on :"schema".pgqrs_queues
 create function :"schema".pgqrs_keep_all_queues() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $pgqrs$
 begin
+  if current_setting('transaction_isolation') <> 'read committed' then
+    raise exception using
+      errcode = 'feature_not_supported',
+      message = 'pgqrs_queues can be truncated in a read committed transaction only',
+      hint = 'With an older snapshot the check for messages that were enqueued meanwhile would see nothing.';
+  end if;
   if exists (select from :"schema".pgqrs_messages) or exists (select from :"schema".pgqrs_archive) then
     raise exception using
       errcode = 'foreign_key_violation',
