@@ -33,7 +33,9 @@ drop table if exists :"schema".pgqrs_archive, :"schema".pgqrs_messages, :"schema
 
 -- name: listFunctions
 -- Functions may need the tables (they return their rows) and tables the functions (of their triggers).
-select format('drop function if exists %s', p.oid::regprocedure) as statement,
+-- The schema's place is left open (and hidden from being filled here): each statement is rendered when it runs.
+select concat('drop function if exists :', '"schema".', quote_ident(p.proname),
+    '(', pg_catalog.pg_get_function_identity_arguments(p.oid), ')') as statement,
   p.prorettype = 'trigger'::regtype as of_trigger
 from pg_catalog.pg_proc p
 join pg_catalog.pg_namespace n on n.oid = p.pronamespace

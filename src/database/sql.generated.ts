@@ -846,7 +846,8 @@ returning m.id`,
 values ($1::integer, $2::text, $3::text, $4::text)`,
   dropTables: `drop table if exists :"schema".pgqrs_archive, :"schema".pgqrs_messages, :"schema".pgqrs_workers,
   :"schema".pgqrs_queues, :"schema".pgqrs_migrations`,
-  listFunctions: `select format('drop function if exists %s', p.oid::regprocedure) as statement,
+  listFunctions: `select concat('drop function if exists :', '"schema".', quote_ident(p.proname),
+    '(', pg_catalog.pg_get_function_identity_arguments(p.oid), ')') as statement,
   p.prorettype = 'trigger'::regtype as of_trigger
 from pg_catalog.pg_proc p
 join pg_catalog.pg_namespace n on n.oid = p.pronamespace
