@@ -49,3 +49,7 @@ export type {
 } from './words/message.js'
 export type { ValidationRules } from './words/payload.js'
 export { type QueueDefinition, type QueueReference, queue, type StandardSchema } from './words/queue.js'
+export type { WorkerCounters, WorkerEvents, WorkerPhase } from './worker/events.js'
+export type { Handler, HandlerContext, Served, ServeOptions, WorkerOptions } from './worker/options.js'
+export { type Backoff, DeadLetter, type ExponentialBackoff, RetryAfter } from './worker/outcome.js'
+export { type StopOptions, Worker } from './worker/worker.js'

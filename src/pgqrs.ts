@@ -8,6 +8,8 @@ import { Queue } from './queue/queue.js'
 import { PgqrsError } from './words/errors.js'
 import { checkOptions } from './words/options.js'
 import type { QueueDefinition, QueueReference } from './words/queue.js'
+import type { Handler, Served, WorkerOptions } from './worker/options.js'
+import { Worker } from './worker/worker.js'
 
 export interface PoolOptions<Pool extends object = object> {
   /** A Pool of the package `pg` that is yours: `close` leaves it open. */
@@ -61,6 +63,27 @@ export class Pgqrs<Pool = PgqrsAdmin['pool']> {
   /** The handle of a queue, with both sides in one. */
   queue<Input = unknown, Output = Input>(queue: QueueReference<Input, Output>): Queue<Input, Output> {
     return new Queue(this.#database, queue, this.config)
+  }
+
+  /**
+   * A worker that serves a queue with a handler, or several queues each with its own. It starts at once and goes on
+   * by itself until it is stopped (`await using`, or `stop`); stop it before you close.
+   * @throws PgqrsError ARGUMENT_INVALID
+   */
+  worker<Input = unknown, Output = Input>(
+    queue: QueueReference<Input, Output>,
+    handler: Handler<Output>,
+    options?: WorkerOptions,
+  ): Worker
+  worker(served: readonly Served[], options?: WorkerOptions): Worker
+  worker(
+    first: QueueReference | readonly Served[],
+    second?: Handler | WorkerOptions,
+    third?: WorkerOptions,
+  ): Worker {
+    if (Array.isArray(first)) return new Worker(this.#database, first, (second as WorkerOptions) ?? {})
+    const served = { queue: first as QueueReference, handler: second as Handler }
+    return new Worker(this.#database, [served], third ?? {})
   }
 
   /** Closes what `connect` opened. A pool that was given stays open. */

@@ -56,6 +56,14 @@ from :"schema".pgqrs_queues q
 where m.id = $2::bigint and q.id = m.queue_id and q.name = $1::text
 returning m.id
 
+-- name: fateOf
+-- What became of messages: live ones, with whether an attempt holds them, and settled ones. For a settle whose
+-- answer was lost with its connection.
+select m.id, m.attempt, m.leased_until is not null as held, null as outcome
+from :"schema".pgqrs_messages m where m.id = any ($1::bigint[])
+union all
+select a.id, a.attempt, false, a.outcome from :"schema".pgqrs_archive a where a.id = any ($1::bigint[])
+
 -- name: removeMessage
 select :"schema".pgqrs_remove($1::bigint, $2::bigint, $3::boolean, $4::text, $5::boolean) as result
 

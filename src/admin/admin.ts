@@ -223,7 +223,7 @@ export class PgqrsAdmin<Pool = ReturnType<typeof PgDriver.pool>> {
 
   /** Ends the pool that `connect` made. */
   async close(): Promise<void> {
-    if (this.#ownsPool) await this.#database.driver.close()
+    if (this.#ownsPool) await this.#database.close()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

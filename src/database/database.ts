@@ -3,8 +3,9 @@
 import { createHash } from 'node:crypto'
 import { PgqrsError } from '../words/errors.js'
 import { schemaNameProblem } from '../words/names.js'
-import type { Driver, Executor, Row, Statement, TransactionExecutor } from './driver.js'
+import type { Driver, Executor, Listener, Row, Statement, TransactionExecutor } from './driver.js'
 import { isPgPool, PgDriver, type PgPool } from './drivers/pg.js'
+import { Notifier } from './notifier.js'
 import { statements } from './sql.generated.js'
 
 export type StatementName = keyof typeof statements
@@ -18,6 +19,8 @@ export interface Session {
 export interface TransactionSession extends Session {
   /** Runs one of the migration scripts, with the schema's name put in. */
   script(sql: string): Promise<void>
+  /** The driver's own client, for statements of the caller's own in this transaction. */
+  readonly client: unknown
 }
 
 /** What the classes above take from the configuration when they are given a pool alone. */
@@ -34,6 +37,8 @@ const rider = Symbol.for('pgqrs.database')
 export class Database implements Session {
   readonly driver: Driver
   readonly defaults: Defaults
+  /** Wakes workers; says nothing of what is not committed. */
+  readonly notifier: Notifier
   readonly #statements = new Map<StatementName, Statement>()
   readonly #identifier: string
   readonly #literal: string
@@ -45,6 +50,7 @@ export class Database implements Session {
       throw new PgqrsError('CONFIG_INVALID', `schema: ${JSON.stringify(defaults.schema)}: ${problem}.`)
     this.driver = driver
     this.defaults = defaults
+    this.notifier = new Notifier((queues) => this.run('notify', [queues]))
     this.#identifier = `"${defaults.schema.replaceAll('"', '""')}"`
     this.#literal = `'${defaults.schema.replaceAll("'", "''")}'`
     this.#mark = createHash('sha256').update(defaults.schema).digest('hex').slice(0, 8)
@@ -90,11 +96,29 @@ export class Database implements Session {
     return tx === undefined ? this : this.#session(this.driver.enlist(tx))
   }
 
+  /** The same statements with a limit on the time of each; what is over it is DATABASE_UNAVAILABLE. */
+  within(timeoutMs: number): Session {
+    const run = (name: StatementName, values: readonly unknown[] = []) =>
+      this.driver.run(this.#statement(name), values, timeoutMs)
+    return { schema: this.schema, run }
+  }
+
   /** Runs `work` in a transaction of its own. */
   transaction<T>(work: (session: TransactionSession) => Promise<T>): Promise<T> {
     return this.driver.transaction((tx: TransactionExecutor) =>
-      work({ ...this.#session(tx), script: (sql) => tx.script(this.#render(sql)) }),
+      work({ ...this.#session(tx), script: (sql) => tx.script(this.#render(sql)), client: tx.client }),
     )
+  }
+
+  /** Closes what the driver has opened. */
+  async close(): Promise<void> {
+    this.notifier.close()
+    await this.driver.close()
+  }
+
+  /** Hears which queues have news. */
+  listen(heard: (queue: string) => void, dsn?: string): Promise<Listener> {
+    return this.driver.listen(this.#statement('listen'), heard, dsn)
   }
 
   #session(executor: Executor): Session {

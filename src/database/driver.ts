@@ -17,13 +17,26 @@ export type Row = Record<string, any>
 
 /** Runs statements, on some connection of the pool or inside one transaction. */
 export interface Executor {
-  run(statement: Statement, values: readonly unknown[]): Promise<Row[]>
+  /**
+   * @param timeoutMs gives up after so long, with DATABASE_UNAVAILABLE, and never uses the connection again: nobody
+   *   knows then whether the statement was carried out. By default it waits
+   */
+  run(statement: Statement, values: readonly unknown[], timeoutMs?: number): Promise<Row[]>
 }
 
 /** An executor inside a transaction that the driver began. */
 export interface TransactionExecutor extends Executor {
   /** Runs a script of several statements without parameters. */
   script(text: string): Promise<void>
+  /** The driver's own client of this transaction, for statements of the caller's own. */
+  readonly client: unknown
+}
+
+/** A connection of its own that listens to a channel. */
+export interface Listener {
+  /** Resolves when the connection is gone, for whatever reason. */
+  readonly ended: Promise<void>
+  close(): Promise<void>
 }
 
 export interface Driver extends Executor {
@@ -34,6 +47,12 @@ export interface Driver extends Executor {
    * @throws PgqrsError ARGUMENT_INVALID when it is no client of this driver
    */
   enlist(tx: unknown): Executor
+  /**
+   * Opens a connection of its own and runs the statement, a LISTEN, on it.
+   * @param dsn where to connect, when not where the pool does (a pooler does not deliver notifications)
+   * @param heard called with the payload of each notification
+   */
+  listen(listen: Statement, heard: (payload: string) => void, dsn?: string): Promise<Listener>
   /** Closes what the driver itself has opened. */
   close(): Promise<void>
 }

@@ -827,6 +827,10 @@ set leased_until = case when m.leased_until > clock_timestamp()
 from :"schema".pgqrs_queues q
 where m.id = $2::bigint and q.id = m.queue_id and q.name = $1::text
 returning m.id`,
+  fateOf: `select m.id, m.attempt, m.leased_until is not null as held, null as outcome
+from :"schema".pgqrs_messages m where m.id = any ($1::bigint[])
+union all
+select a.id, a.attempt, false, a.outcome from :"schema".pgqrs_archive a where a.id = any ($1::bigint[])`,
   removeMessage: `select :"schema".pgqrs_remove($1::bigint, $2::bigint, $3::boolean, $4::text, $5::boolean) as result`,
   redrive: `select r.id from :"schema".pgqrs_redrive($1::text, $2::bigint[], $3::integer) as r(id)`,
   schemaExists: `select exists (select from pg_catalog.pg_namespace where nspname = :'schema') as schema_exists,

@@ -44,7 +44,7 @@ const connectionCodes = new Set([
 
 // Texts of `pg` for errors that have no code.
 const connectionTexts =
-  /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|connection is closed|Client was closed|not queryable|server does not support SSL|SASL|password must be a string/i
+  /Query read timeout|Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|connection is closed|Client was closed|not queryable|server does not support SSL|SASL|password must be a string/i
 const closedText = /pool after calling end/i
 
 /** Whether the connection, not the statement, is what failed; such a connection is never used again. */

@@ -8,8 +8,13 @@ const ceilingMs = 3_600_000
  * whole of that, so that messages which failed together do not come back together.
  * @param random from 0 to 1
  */
-export function backoffMs(attempt: number, random: () => number = Math.random): number {
-  const full = Math.min(ceilingMs, baseMs * 2 ** Math.min(Math.max(attempt - 1, 0), 30))
+export function backoffMs(
+  attempt: number,
+  random: () => number = Math.random,
+  firstMs = baseMs,
+  mostMs = ceilingMs,
+): number {
+  const full = Math.min(mostMs, firstMs * 2 ** Math.min(Math.max(attempt - 1, 0), 30))
   return Math.round(full / 2 + (full / 2) * random())
 }
 

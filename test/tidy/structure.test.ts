@@ -18,9 +18,10 @@ const floors: Record<string, number> = {
   consumer: 3,
   queue: 3,
   admin: 3,
-  'pgqrs.ts': 4,
-  'index.ts': 4,
-  cli: 5,
+  worker: 4,
+  'pgqrs.ts': 5,
+  'index.ts': 5,
+  cli: 6,
 }
 
 const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'))

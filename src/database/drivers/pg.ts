@@ -1,7 +1,7 @@
 // The driver for the package `pg` (node-postgres): a pool of pgqrs or of the program's own.
 import pg from 'pg'
 import { PgqrsError } from '../../words/errors.js'
-import type { Driver, Executor, Row, Statement, TransactionExecutor } from '../driver.js'
+import type { Driver, Executor, Listener, Row, Statement, TransactionExecutor } from '../driver.js'
 import { isConnectionError, translate } from '../sqlstates.js'
 import { parserOf } from './pg-types.js'
 
@@ -10,6 +10,7 @@ interface Query {
   values?: unknown[]
   name?: string
   types?: { getTypeParser: typeof parserOf }
+  query_timeout?: number
 }
 
 /** As much of a client of `pg` as is used here. */
@@ -41,6 +42,7 @@ export function isPgPool(pool: unknown): pool is PgPool {
   )
 }
 
+const listenTimeoutMs = 10_000
 const types = { getTypeParser: parserOf }
 
 /**
@@ -77,11 +79,11 @@ export class PgDriver implements Driver {
     return pool
   }
 
-  async run(statement: Statement, values: readonly unknown[]): Promise<Row[]> {
+  async run(statement: Statement, values: readonly unknown[], timeoutMs?: number): Promise<Row[]> {
     const client = await this.#connect()
     let broken = false
     try {
-      return await this.#query(client, statement, values, await this.#mayName(client))
+      return await this.#query(client, statement, values, await this.#mayName(client, timeoutMs), timeoutMs)
     } catch (error) {
       broken = isConnectionError(error)
       throw translate(error)
@@ -94,23 +96,26 @@ export class PgDriver implements Driver {
     const client = await this.#connect()
     let broken = false
     try {
-      const named = await this.#mayName(client)
-      await client.query({ text: 'begin isolation level read committed' })
+      const named = await translated(this.#mayName(client))
+      await translated(client.query({ text: 'begin isolation level read committed' }))
       const result = await work({
-        run: (statement, values) => this.#query(client, statement, values, named),
+        run: (statement, values, timeoutMs) =>
+          translated(this.#query(client, statement, values, named, timeoutMs)),
         script: async (text) => {
-          await client.query({ text })
+          await translated(client.query({ text }))
         },
+        client,
       })
-      await client.query({ text: 'commit' })
+      await translated(client.query({ text: 'commit' }))
       return result
     } catch (error) {
-      broken = isConnectionError(error)
+      // What `work` itself threw, be it the caller's own error, leaves as it is.
+      broken = isConnectionError(error) || isConnectionError((error as { cause?: unknown } | null)?.cause)
       if (!broken)
         await client.query({ text: 'rollback' }).catch(() => {
           broken = true
         })
-      throw translate(error)
+      throw error
     } finally {
       this.#release(client, broken)
     }
@@ -131,14 +136,35 @@ export class PgDriver implements Driver {
       })
     const client = tx as PgClient
     return {
-      run: async (statement, values) => {
-        try {
-          return await this.#query(client, statement, values, this.#direct.get(client) ?? false)
-        } catch (error) {
-          throw translate(error)
-        }
-      },
+      run: (statement, values, timeoutMs) =>
+        translated(this.#query(client, statement, values, this.#direct.get(client) ?? false, timeoutMs)),
     }
+  }
+
+  async listen(listen: Statement, heard: (payload: string) => void, dsn?: string): Promise<Listener> {
+    const client = new pg.Client({
+      ...(dsn === undefined ? optionsOf(this.#pool) : { connectionString: dsn }),
+      keepAlive: true,
+      connectionTimeoutMillis: listenTimeoutMs,
+      query_timeout: listenTimeoutMs,
+      application_name: 'pgqrs listen',
+    })
+    let gone = () => {}
+    const ended = new Promise<void>((resolve) => {
+      gone = resolve
+    })
+    client.on('error', gone)
+    client.on('end', gone)
+    client.on('notification', ({ payload }) => heard(payload ?? ''))
+    const close = () => client.end().catch(() => {})
+    try {
+      await client.connect()
+      await client.query(listen.text)
+    } catch (error) {
+      void close()
+      throw translate(error)
+    }
+    return { ended, close }
   }
 
   async close(): Promise<void> {
@@ -166,8 +192,10 @@ export class PgDriver implements Driver {
     statement: Statement,
     values: readonly unknown[],
     named: boolean,
+    timeoutMs?: number,
   ): Promise<Row[]> {
     const query: Query = { text: statement.text, values: values as unknown[], types }
+    if (timeoutMs !== undefined) query.query_timeout = timeoutMs
     if (named) query.name = statement.name
     return (await client.query(query)).rows
   }
@@ -176,14 +204,34 @@ export class PgDriver implements Driver {
    * A pooler in transaction mode hands one server connection to many clients, so a statement's name is met by
    * others. Such a pooler makes up the process id that it tells its clients; a server tells its own.
    */
-  async #mayName(client: PgClient): Promise<boolean> {
+  async #mayName(client: PgClient, timeoutMs?: number): Promise<boolean> {
     if (this.#naming !== 'auto') return this.#naming === 'on'
     let direct = this.#direct.get(client)
     if (direct === undefined) {
-      const { rows } = await client.query({ text: 'select pg_backend_pid() as pid' })
+      const query: Query = { text: 'select pg_backend_pid() as pid' }
+      if (timeoutMs !== undefined) query.query_timeout = timeoutMs
+      const { rows } = await client.query(query)
       direct = typeof client.processID === 'number' && client.processID === Number(rows[0]?.pid)
       this.#direct.set(client, direct)
     }
     return direct
   }
+}
+
+async function translated<T>(result: Promise<T>): Promise<T> {
+  try {
+    return await result
+  } catch (error) {
+    throw translate(error)
+  }
+}
+
+/** How a pool connects. What is secret in it is not enumerable. */
+function optionsOf(pool: PgPool): pg.ClientConfig {
+  const options = (pool as { options?: pg.ClientConfig }).options ?? {}
+  const { connectionString, password, ssl } = options
+  const secret = Object.entries({ connectionString, password, ssl }).filter(
+    ([, value]) => value !== undefined,
+  )
+  return { ...options, ...Object.fromEntries(secret) }
 }

@@ -1,0 +1,58 @@
+// Says that queues have news, outside every transaction of the program: a NOTIFY inside one would take a lock of
+// the whole database at its commit. At most one statement for each interval, for all queues together.
+//
+// A message that was enqueued in the program's own transaction becomes visible at a commit that nobody here sees,
+// so it is announced some times over, a little later each time. Polling is the net below all of this.
+
+const intervalMs = 5
+const echoesMs = [5, 25, 120, 600]
+
+export class Notifier {
+  readonly #announce: (queues: string[]) => Promise<unknown>
+  readonly #waiting = new Set<string>()
+  readonly #timers = new Set<NodeJS.Timeout>()
+  #busyUntil = 0
+
+  /** @param announce runs the statement */
+  constructor(announce: (queues: string[]) => Promise<unknown>) {
+    this.#announce = announce
+  }
+
+  /** Announces what is committed. */
+  say(queue: string): void {
+    const first = this.#waiting.size === 0
+    this.#waiting.add(queue)
+    if (!first) return
+    const wait = this.#busyUntil - performance.now()
+    if (wait <= 0) void this.#send()
+    else this.#later(wait, () => void this.#send())
+  }
+
+  /** Announces what will be committed soon, or never. */
+  echo(queue: string): void {
+    for (const after of echoesMs) this.#later(after, () => this.say(queue))
+  }
+
+  close(): void {
+    for (const timer of this.#timers) clearTimeout(timer)
+    this.#timers.clear()
+    this.#waiting.clear()
+  }
+
+  async #send(): Promise<void> {
+    const queues = [...this.#waiting]
+    this.#waiting.clear()
+    this.#busyUntil = performance.now() + intervalMs
+    // Whoever misses it finds the message by polling.
+    if (queues.length > 0) await this.#announce(queues).catch(() => {})
+  }
+
+  #later(ms: number, act: () => void): void {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer)
+      act()
+    }, ms)
+    timer.unref()
+    this.#timers.add(timer)
+  }
+}

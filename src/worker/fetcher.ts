@@ -1,0 +1,151 @@
+// Fetches for all lanes of a worker: in one statement for those that want messages now, and sleeps when none does,
+// until a notification, the time at which a delayed message is due, or the poll that is the net below both.
+import type { Row } from '../database/driver.js'
+import { PgqrsError } from '../words/errors.js'
+import { type Calls, isPassing } from './calls.js'
+import type { Reporter } from './events.js'
+import type { Lane } from './lane.js'
+
+export interface Fetching {
+  readonly pollMs: number
+  /** A lane has got messages. */
+  filled(lane: Lane): void
+}
+
+const longestSleepMs = 60_000
+const betweenAsksMs = 50
+
+export class Fetcher {
+  readonly #lanes: readonly Lane[]
+  readonly #calls: Calls
+  readonly #reporter: Reporter
+  readonly #fetching: Fetching
+  readonly #stopped = new AbortController()
+  #wake: () => void = () => {}
+  #due: NodeJS.Timeout | undefined
+  #asking = false
+  #askedAt = Number.NEGATIVE_INFINITY
+
+  constructor(lanes: readonly Lane[], calls: Calls, reporter: Reporter, fetching: Fetching) {
+    this.#lanes = lanes
+    this.#calls = calls
+    this.#reporter = reporter
+    this.#fetching = fetching
+  }
+
+  /** A queue has news, or, without a name, any may have. */
+  news(queue?: string): void {
+    for (const lane of this.#lanes) if (queue === undefined || lane.queue === queue) lane.dry = false
+    this.#wake()
+  }
+
+  /** A lane may want messages again. */
+  look(): void {
+    this.#wake()
+  }
+
+  stop(): void {
+    this.#stopped.abort()
+    clearTimeout(this.#due)
+    this.#wake()
+  }
+
+  async run(): Promise<void> {
+    const { signal } = this.#stopped
+    while (!signal.aborted) {
+      const wanting = this.#lanes.filter((lane) => lane.wants() > 0)
+      if (wanting.length === 0) {
+        await this.#sleep()
+        continue
+      }
+      try {
+        await this.#calls.persistently(() => this.#fetch(wanting), { until: signal })
+        if (wanting.every((lane) => lane.dry)) await this.#askWhenDue()
+      } catch (error) {
+        if (signal.aborted) return
+        for (const lane of wanting) lane.dry = true
+        if (!isPassing(error)) this.#reporter.tell('error', error)
+      }
+    }
+  }
+
+  async #fetch(lanes: readonly Lane[]): Promise<void> {
+    const asked = performance.now()
+    const wanted = lanes.map((lane) => ({ lane, count: lane.wants(), start: lane.start() }))
+    const rows = await this.#claim(wanted)
+    const took = performance.now() - asked
+    for (const { lane, count, start } of wanted) {
+      const own = lanes.length === 1 ? rows : rows.filter((row) => row.queue_id === lane.info?.id)
+      lane.head.found(start, own, took)
+      lane.dry = own.length < count
+      if (own.length === 0) continue
+      // Counted from before the question: the database counts from later on.
+      lane.accept(own, asked + lane.settings.leaseMs)
+      this.#fetching.filled(lane)
+    }
+  }
+
+  async #claim(wanted: { lane: Lane; count: number; start: ReturnType<Lane['start']> }[]): Promise<Row[]> {
+    const { session } = this.#calls
+    const [one] = wanted
+    if (wanted.length > 1 || one === undefined) {
+      const asked = wanted.map(({ lane, count, start }) => ({
+        q: lane.queue,
+        n: count,
+        l: lane.settings.leaseMs,
+        w: lane.workerId,
+        ...(start.priorities === null ? {} : { p: start.priorities, m: start.marks }),
+      }))
+      return session.run('claimMany', [JSON.stringify(asked)])
+    }
+    const { lane, count, start } = one
+    try {
+      const { priorities, marks } = start
+      return await session.run('claim', [
+        lane.queue,
+        count,
+        lane.settings.leaseMs,
+        lane.workerId,
+        priorities,
+        marks,
+      ])
+    } catch (error) {
+      // Deleted under the worker: it waits for the queue to be there again.
+      if (PgqrsError.is(error, 'QUEUE_NOT_FOUND')) lane.info = null
+      throw error
+    }
+  }
+
+  /** Not after each look: where messages trickle in, the answer of a moment ago will do. */
+  async #askWhenDue(): Promise<void> {
+    const wait = this.#askedAt + betweenAsksMs - performance.now()
+    if (wait > 0) {
+      if (this.#asking) return
+      this.#asking = true
+      setTimeout(() => {
+        this.#asking = false
+        if (!this.#stopped.signal.aborted) void this.#askWhenDue()
+      }, wait).unref()
+      return
+    }
+    this.#askedAt = performance.now()
+    const queues = this.#lanes.filter((lane) => lane.dry && !lane.suspended).map((lane) => lane.queue)
+    const [row] = await this.#calls.session.run('nextDue', [queues]).catch(() => [])
+    clearTimeout(this.#due)
+    if (typeof row?.in_ms !== 'number') return
+    this.#due = setTimeout(() => this.news(), Math.min(longestSleepMs, Math.max(0, Math.ceil(row.in_ms))))
+  }
+
+  /** Until something wakes it, or for the time between polls. */
+  async #sleep(): Promise<void> {
+    if (this.#stopped.signal.aborted) return
+    await new Promise<void>((resolve) => {
+      const poll = setTimeout(() => this.news(), this.#fetching.pollMs * (0.75 + Math.random() / 4))
+      this.#wake = () => {
+        clearTimeout(poll)
+        this.#wake = () => {}
+        resolve()
+      }
+    })
+  }
+}

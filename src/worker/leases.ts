@@ -1,0 +1,93 @@
+// Keeps the leases of all that a worker holds: renewed in one statement, and given up in time where that fails.
+import { isPassing } from './calls.js'
+import type { Reporter } from './events.js'
+import type { Held } from './held.js'
+import type { Lane } from './lane.js'
+import type { Settler } from './settler.js'
+
+/** A lease is renewed when a third of it has passed, so that two tries may fail. */
+const renewAfter = 1 / 3
+const shortestTickMs = 20
+/** A lease that is over so soon is taken for lost: the settle would not arrive in time. */
+const marginMs = 20
+
+export class Leases {
+  readonly #lanes: readonly Lane[]
+  readonly #settler: Settler
+  readonly #reporter: Reporter
+  readonly #lost: (lane: Lane, held: Held) => void
+  #timer: NodeJS.Timeout | undefined
+  #renewing = false
+  #stopped = false
+
+  constructor(
+    lanes: readonly Lane[],
+    settler: Settler,
+    reporter: Reporter,
+    lost: (lane: Lane, held: Held) => void,
+  ) {
+    this.#lanes = lanes
+    this.#settler = settler
+    this.#reporter = reporter
+    this.#lost = lost
+  }
+
+  start(): void {
+    const shortest = Math.min(...this.#lanes.map((lane) => lane.settings.leaseMs))
+    const tick = () => {
+      if (this.#stopped) return
+      this.#timer = setTimeout(tick, Math.max(shortestTickMs, shortest / 12))
+      this.#giveUpTheLate()
+      void this.#renew()
+    }
+    tick()
+  }
+
+  stop(): void {
+    this.#stopped = true
+    clearTimeout(this.#timer)
+  }
+
+  /** Whether there is time left to settle. */
+  static holds(held: Held): boolean {
+    return held.state !== 'gone' && performance.now() < held.deadline - marginMs
+  }
+
+  #giveUpTheLate(): void {
+    for (const lane of this.#lanes)
+      for (const held of lane.held()) if (held.state !== 'gone' && !Leases.holds(held)) this.#lost(lane, held)
+  }
+
+  async #renew(): Promise<void> {
+    if (this.#renewing) return
+    const asked = performance.now()
+    const due: { lane: Lane; held: Held }[] = []
+    for (const lane of this.#lanes) {
+      const { leaseMs } = lane.settings
+      for (const held of lane.held())
+        if (held.state !== 'gone' && held.deadline - asked < leaseMs * (1 - renewAfter))
+          due.push({ lane, held })
+    }
+    if (due.length === 0) return
+    this.#renewing = true
+    try {
+      const answers = await this.#settler.renew(
+        due.map(({ lane, held }) => ({ id: held.id, attempt: held.attempt, leaseMs: lane.settings.leaseMs })),
+      )
+      this.#reporter.recovered('database')
+      for (const [i, { lane, held }] of due.entries()) {
+        if (answers[i]) held.deadline = asked + lane.settings.leaseMs
+        // What is on its way to its settle may have been settled in the meantime: its own answer counts.
+        else if (held.state === 'waiting' || held.state === 'running') {
+          if (!held.settled) this.#lost(lane, held)
+        }
+      }
+    } catch (error) {
+      // The next tick tries again; what runs out before is given up there.
+      if (isPassing(error)) this.#reporter.degraded('database', error)
+      else this.#reporter.tell('error', error)
+    } finally {
+      this.#renewing = false
+    }
+  }
+}

@@ -1,0 +1,255 @@
+// A worker: serves queues with handlers, by itself, until it is stopped.
+import type { Database } from '../database/database.js'
+import { type Duration, durationMs } from '../words/duration.js'
+import { PgqrsError } from '../words/errors.js'
+import { Calls } from './calls.js'
+import { Ears } from './ears.js'
+import { Reporter, type WorkerCounters, type WorkerEvents, type WorkerPhase } from './events.js'
+import { Fetcher } from './fetcher.js'
+import type { Held } from './held.js'
+import { Lane } from './lane.js'
+import { Leases } from './leases.js'
+import { laneSettings, type Served, type WorkerOptions, workerSettings } from './options.js'
+import { Registration } from './registration.js'
+import { Runner } from './runner.js'
+import { Settler } from './settler.js'
+
+export interface StopOptions {
+  /** Running handlers get so long; then their signals are aborted and their messages released. Default 30 s. */
+  timeout?: Duration
+}
+
+/** After their signals are aborted, handlers get so long to end by themselves before their messages are released. */
+const graceMs = 250
+/** Handlers are not begun while so many settles wait for their answers. */
+const mostUnsettled = 4_000
+
+export class Worker {
+  readonly #lanes: readonly Lane[]
+  readonly #reporter = new Reporter()
+  readonly #settler: Settler
+  readonly #runner: Runner
+  readonly #fetcher: Fetcher
+  readonly #leases: Leases
+  readonly #ears: Ears | null
+  readonly #registration: Registration
+  readonly #stopping = new AbortController()
+  readonly #loops: Promise<unknown>[] = []
+  readonly #ready: Promise<void>
+  #phase: WorkerPhase = 'starting'
+  #stop: Promise<void> | undefined
+  #ended: () => void = () => {}
+  readonly #end = new Promise<void>((resolve) => {
+    this.#ended = resolve
+  })
+  #idle: (() => void)[] = []
+
+  /** Starts at once. @throws PgqrsError ARGUMENT_INVALID */
+  constructor(database: Database, served: readonly Served[], options: WorkerOptions) {
+    const settings = workerSettings(options)
+    const reporter = this.#reporter
+    const calls = new Calls(database, reporter)
+    this.#lanes = lanesOf(served, options)
+    this.#settler = new Settler(calls)
+    this.#runner = new Runner(database, this.#settler, reporter, settings.name)
+    this.#leases = new Leases(this.#lanes, this.#settler, reporter, (lane, held) => this.#lose(lane, held))
+    this.#ears = settings.listen
+      ? new Ears(database, calls, reporter, settings.listenDsn, (queue) => this.#fetcher.news(queue))
+      : null
+    this.#fetcher = new Fetcher(this.#lanes, calls, reporter, {
+      pollMs: settings.pollMs,
+      filled: (lane) => this.#pump(lane),
+    })
+    this.#registration = new Registration(this.#lanes, calls, reporter, settings.name, (change) => {
+      if (change === 'stop') void this.stop()
+      else this.#lanesChanged()
+    })
+    this.#ready = this.#start()
+    this.#ready.catch(() => {})
+  }
+
+  /** Where it stands: starting, ready, suspended, stopping, stopped. */
+  get phase(): WorkerPhase {
+    return this.#phase
+  }
+
+  /** What it did since it was made: a copy. */
+  get counters(): WorkerCounters {
+    return { ...this.#reporter.counters }
+  }
+
+  /** The ids under which it is registered, one for each queue that was found. */
+  get ids(): string[] {
+    return this.#lanes.flatMap(({ workerId }) => (workerId === null ? [] : [workerId]))
+  }
+
+  on<Name extends keyof WorkerEvents>(event: Name, listener: (payload: WorkerEvents[Name][0]) => void): this {
+    this.#reporter.emitter.on(event, listener as never)
+    return this
+  }
+
+  off<Name extends keyof WorkerEvents>(
+    event: Name,
+    listener: (payload: WorkerEvents[Name][0]) => void,
+  ): this {
+    this.#reporter.emitter.off(event, listener as never)
+    return this
+  }
+
+  /** Resolves when it is registered and fetches. @throws PgqrsError what the database says for good */
+  async ready(): Promise<void> {
+    await this.#ready
+  }
+
+  /** Resolves when it has stopped. */
+  async stopped(): Promise<void> {
+    await this.#end
+  }
+
+  /** Fetches nothing until it is resumed; what runs goes on. */
+  suspend(): void {
+    for (const lane of this.#lanes) lane.suspended = true
+    this.#lanesChanged()
+  }
+
+  resume(): void {
+    for (const lane of this.#lanes) lane.suspended = false
+    this.#lanesChanged()
+  }
+
+  /** Resolves when nothing waits or runs here and the last look found nothing more. */
+  async idle(): Promise<void> {
+    await this.#ready
+    if (this.#isIdle()) return
+    await new Promise<void>((resolve) => this.#idle.push(resolve))
+  }
+
+  /**
+   * Stops: fetches no more, gives back at once what was not begun, lets handlers end, then aborts their signals
+   * and releases their messages. No message loses an attempt by it. Resolves when all settles are answered.
+   */
+  stop(options: StopOptions = {}): Promise<void> {
+    const timeoutMs = durationMs(options.timeout ?? '30s', 'timeout')
+    this.#stop ??= this.#stopOnce(timeoutMs)
+    return this.#stop
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop()
+  }
+
+  async #start(): Promise<void> {
+    const { signal } = this.#stopping
+    await this.#registration.start(signal)
+    if (signal.aborted) return
+    this.#enter('ready')
+    this.#leases.start()
+    this.#loops.push(this.#fetcher.run())
+    if (this.#ears !== null) this.#loops.push(this.#ears.run())
+  }
+
+  async #stopOnce(timeoutMs: number): Promise<void> {
+    this.#enter('stopping')
+    this.#stopping.abort()
+    this.#fetcher.stop()
+    this.#ears?.stop()
+    await this.#ready.catch(() => {})
+    await Promise.all(this.#loops)
+    const given = this.#lanes.flatMap((lane) => lane.takeAllWaiting())
+    const released = Promise.allSettled(given.map((held) => this.#runner.release(held)))
+    await this.#until(() => this.#runningCount() === 0, timeoutMs)
+    const reason = new PgqrsError('CLOSED', 'The worker stops and waits no longer.')
+    for (const held of this.#lanes.flatMap((lane) => [...lane.running])) {
+      held.stopped = true
+      held.abort(reason)
+    }
+    await this.#until(() => this.#runningCount() === 0, graceMs)
+    const left = this.#lanes.flatMap((lane) => [...lane.running])
+    for (const held of left) held.givenUp = true
+    await Promise.allSettled(
+      left
+        .filter((held) => held.state === 'running' && !held.settled)
+        .map((held) => this.#runner.release(held)),
+    )
+    await released
+    await this.#until(() => this.#settler.pending === 0, 60_000)
+    this.#leases.stop()
+    await this.#registration.stop()
+    this.#enter('stopped')
+    this.#ended()
+  }
+
+  /** Begins as many handlers of a lane as there are slots for. */
+  #pump(lane: Lane): void {
+    while (lane.freeSlots > 0 && this.#settler.pending < mostUnsettled && !this.#stopping.signal.aborted) {
+      const held = lane.take()
+      if (held === undefined) break
+      if (held.state === 'gone') continue
+      lane.running.add(held)
+      void this.#runner
+        .run(lane, held, () => this.#settled())
+        .then(() => {
+          lane.running.delete(held)
+          this.#pump(lane)
+          if (lane.wants() > 0) this.#fetcher.look()
+          this.#checkIdle()
+        })
+    }
+  }
+
+  #settled(): void {
+    if (this.#settler.pending === mostUnsettled - 1 || this.#settler.pending === 0)
+      for (const lane of this.#lanes) if (lane.waitingCount > 0) this.#pump(lane)
+    this.#checkIdle()
+  }
+
+  #lose(lane: Lane, held: Held): void {
+    this.#runner.lose(lane, held)
+  }
+
+  #lanesChanged(): void {
+    if (this.#phase === 'ready' || this.#phase === 'suspended')
+      this.#enter(this.#lanes.every((lane) => lane.suspended) ? 'suspended' : 'ready')
+    this.#fetcher.news()
+  }
+
+  #enter(phase: WorkerPhase): void {
+    if (this.#phase === phase) return
+    this.#phase = phase
+    this.#reporter.tell('state', phase)
+  }
+
+  #runningCount(): number {
+    return this.#lanes.reduce((sum, lane) => sum + lane.running.size, 0)
+  }
+
+  #isIdle(): boolean {
+    if (this.#settler.pending > 0) return false
+    return this.#lanes.every((lane) => lane.running.size === 0 && lane.waitingCount === 0 && lane.dry)
+  }
+
+  #checkIdle(): void {
+    if (this.#idle.length === 0 || !this.#isIdle()) return
+    const waiting = this.#idle
+    this.#idle = []
+    for (const resolve of waiting) resolve()
+  }
+
+  async #until(condition: () => boolean, ms: number): Promise<void> {
+    const last = performance.now() + ms
+    while (!condition() && performance.now() < last)
+      await new Promise((resolve) => setTimeout(resolve, Math.min(5, Math.max(0, last - performance.now()))))
+  }
+}
+
+function lanesOf(served: readonly Served[], options: WorkerOptions): Lane[] {
+  if (served.length === 0) throw new PgqrsError('ARGUMENT_INVALID', 'A worker needs a queue to serve.')
+  const lanes = served.map((one) => new Lane(laneSettings(one, options)))
+  const names = lanes.map(({ queue }) => queue)
+  const twice = names.find((name, i) => names.indexOf(name) !== i)
+  if (twice !== undefined)
+    throw new PgqrsError('ARGUMENT_INVALID', `The queue '${twice}' is served twice.`, {
+      hint: 'Give it one handler, with a higher concurrency.',
+    })
+  return lanes
+}
