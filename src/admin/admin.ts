@@ -34,6 +34,7 @@ export class PgqrsAdmin<Pool = ReturnType<typeof PgDriver.pool>> {
   readonly #database: Database
   readonly #queues: PgqrsQueues
   readonly #ownsPool: boolean
+  #closing: Promise<void> | undefined
 
   private constructor(pool: Pool, config: Config, ownsPool: boolean) {
     this.pool = pool
@@ -221,9 +222,11 @@ export class PgqrsAdmin<Pool = ReturnType<typeof PgDriver.pool>> {
     return this.workers
   }
 
-  /** Ends the pool that `connect` made. */
+  /** Ends the pool that `connect` made. Twice is the same as once. */
   async close(): Promise<void> {
-    if (this.#ownsPool) await this.#database.close()
+    if (!this.#ownsPool) return
+    this.#closing ??= this.#database.close()
+    await this.#closing
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

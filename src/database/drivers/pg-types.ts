@@ -1,5 +1,6 @@
 // From PostgreSQL's text to values, as the driver seam promises them. A program may have changed the parsers of
 // `pg` for itself; ours are given with each query and do not change under it.
+import { PgqrsError } from '../../words/errors.js'
 
 const asText = (value: string) => value
 const asNumber = (value: string) => Number(value)
@@ -35,7 +36,7 @@ const two = (text: string, at: number) => digit(text, at) * 10 + digit(text, at 
 /** `2026-01-31 12:34:56.789012+00`, as DateStyle ISO writes it; anything less plain goes through Date itself. */
 export function asDate(text: string): Date {
   const plain = text.charCodeAt(4) === 45 && text.charCodeAt(10) === 32 && text.endsWith('+00')
-  if (!plain) return new Date(text.replace(/([+-]\d\d)$/, '$1:00').replace(' ', 'T'))
+  if (!plain) return asAnyDate(text)
   const year = two(text, 0) * 100 + two(text, 2)
   let ms = 0
   if (text.charCodeAt(19) === 46) {
@@ -45,4 +46,15 @@ export function asDate(text: string): Date {
   return new Date(
     Date.UTC(year, two(text, 5) - 1, two(text, 8), two(text, 11), two(text, 14), two(text, 17), ms),
   )
+}
+
+/** Another time zone; the ends of time, as the ends of what a Date can be; and what cannot be told, refused. */
+function asAnyDate(text: string): Date {
+  if (text.endsWith('infinity')) return new Date(text.startsWith('-') ? -8.64e15 : 8.64e15)
+  const date = new Date(text.replace(/([+-]\d\d)$/, '$1:00').replace(' ', 'T'))
+  if (Number.isNaN(date.getTime()) || !/^\d{4,}-/.test(text))
+    throw new PgqrsError('DATABASE_ERROR', `The server wrote a time as ${JSON.stringify(text)}.`, {
+      hint: 'Leave the setting DateStyle of the connections of pgqrs at ISO.',
+    })
+  return date
 }
