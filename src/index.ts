@@ -22,6 +22,7 @@ export { connect, Pgqrs, type PoolOptions } from './pgqrs.js'
 export type { EnqueueOptions } from './producer/options.js'
 export { Producer, type ProducerConfig, type ProducerOptions } from './producer/producer.js'
 export { type KnownQueue, Queue } from './queue/queue.js'
+export type { ResultOptions } from './queue/result.js'
 export {
   type NewArchivedMessage,
   type NewMessage,
@@ -52,4 +53,5 @@ export { type QueueDefinition, type QueueReference, queue, type StandardSchema }
 export type { WorkerCounters, WorkerEvents, WorkerPhase } from './worker/events.js'
 export type { Handler, HandlerContext, Served, ServeOptions, WorkerOptions } from './worker/options.js'
 export { type Backoff, DeadLetter, type ExponentialBackoff, RetryAfter } from './worker/outcome.js'
+export type { RunOptions } from './worker/run.js'
 export { type StopOptions, Worker } from './worker/worker.js'

@@ -5,7 +5,9 @@ import { Consumer, type ConsumerOptions } from './consumer/consumer.js'
 import { Database } from './database/database.js'
 import { Producer, type ProducerOptions } from './producer/producer.js'
 import { Queue } from './queue/queue.js'
+import { type ResultOptions, resultOf } from './queue/result.js'
 import { PgqrsError } from './words/errors.js'
+import type { IdInput } from './words/id.js'
 import { checkOptions } from './words/options.js'
 import type { QueueDefinition, QueueReference } from './words/queue.js'
 import type { Handler, Served, WorkerOptions } from './worker/options.js'
@@ -84,6 +86,15 @@ export class Pgqrs<Pool = PgqrsAdmin['pool']> {
     if (Array.isArray(first)) return new Worker(this.#database, first, (second as WorkerOptions) ?? {})
     const served = { queue: first as QueueReference, handler: second as Handler }
     return new Worker(this.#database, [served], third ?? {})
+  }
+
+  /**
+   * Waits until a message is settled by a worker, and gives the result that was kept with it (`keepResult`); null
+   * when none was.
+   * @throws PgqrsError DEAD_LETTER, MESSAGE_NOT_FOUND, RESULT_TIMEOUT
+   */
+  async result(id: IdInput, options?: ResultOptions): Promise<unknown> {
+    return resultOf(this.#database, id, options)
   }
 
   /** Closes what `connect` opened. A pool that was given stays open. */

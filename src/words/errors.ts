@@ -12,6 +12,8 @@ export const errorCodes = [
   'QUEUE_NOT_EMPTY',
   'MESSAGE_NOT_FOUND',
   'MESSAGE_HELD',
+  'DEAD_LETTER',
+  'RESULT_TIMEOUT',
   'LEASE_LOST',
   'HANDLER_TIMEOUT',
   'WORKER_NOT_FOUND',

@@ -11,6 +11,7 @@ import { Lane } from './lane.js'
 import { Leases } from './leases.js'
 import { laneSettings, type Served, type WorkerOptions, workerSettings } from './options.js'
 import { Registration } from './registration.js'
+import { type RunOptions, runUntilSignal } from './run.js'
 import { Runner } from './runner.js'
 import { Settler } from './settler.js'
 
@@ -132,6 +133,14 @@ export class Worker {
     const timeoutMs = durationMs(options.timeout ?? '30s', 'timeout')
     this.#stop ??= this.#stopOnce(timeoutMs)
     return this.#stop
+  }
+
+  /**
+   * For a program that is nothing but a worker: runs until it has stopped, which SIGTERM and SIGINT ask it to do; a
+   * second signal ends the program at once.
+   */
+  run(options: RunOptions = {}): Promise<void> {
+    return runUntilSignal(this, options)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
