@@ -51,7 +51,16 @@ export type {
 export type { ValidationRules } from './words/payload.js'
 export { type QueueDefinition, type QueueReference, queue, type StandardSchema } from './words/queue.js'
 export type { WorkerCounters, WorkerEvents, WorkerPhase } from './worker/events.js'
-export type { Handler, HandlerContext, Served, ServeOptions, WorkerOptions } from './worker/options.js'
+export type {
+  BatchContext,
+  BatchHandler,
+  BatchOptions,
+  Handler,
+  HandlerContext,
+  Served,
+  ServeOptions,
+  WorkerOptions,
+} from './worker/options.js'
 export { type Backoff, DeadLetter, type ExponentialBackoff, RetryAfter } from './worker/outcome.js'
 export type { RunOptions } from './worker/run.js'
 export { type StopOptions, Worker } from './worker/worker.js'

@@ -10,7 +10,7 @@ import { PgqrsError } from './words/errors.js'
 import type { IdInput } from './words/id.js'
 import { checkOptions } from './words/options.js'
 import type { QueueDefinition, QueueReference } from './words/queue.js'
-import type { Handler, Served, WorkerOptions } from './worker/options.js'
+import type { BatchHandler, BatchOptions, Handler, Served, WorkerOptions } from './worker/options.js'
 import { Worker } from './worker/worker.js'
 
 export interface PoolOptions<Pool extends object = object> {
@@ -74,17 +74,22 @@ export class Pgqrs<Pool = PgqrsAdmin['pool']> {
    */
   worker<Input = unknown, Output = Input>(
     queue: QueueReference<Input, Output>,
+    handler: BatchHandler<Output>,
+    options: WorkerOptions & { batch: BatchOptions },
+  ): Worker
+  worker<Input = unknown, Output = Input>(
+    queue: QueueReference<Input, Output>,
     handler: Handler<Output>,
-    options?: WorkerOptions,
+    options?: WorkerOptions & { batch?: undefined },
   ): Worker
   worker(served: readonly Served[], options?: WorkerOptions): Worker
   worker(
     first: QueueReference | readonly Served[],
-    second?: Handler | WorkerOptions,
+    second?: Handler | BatchHandler | WorkerOptions,
     third?: WorkerOptions,
   ): Worker {
     if (Array.isArray(first)) return new Worker(this.#database, first, (second as WorkerOptions) ?? {})
-    const served = { queue: first as QueueReference, handler: second as Handler }
+    const served = { queue: first as QueueReference, handler: second as Handler | BatchHandler }
     return new Worker(this.#database, [served], third ?? {})
   }
 

@@ -9,7 +9,7 @@ import type { Lane } from './lane.js'
 export interface Fetching {
   readonly pollMs: number
   /** A lane has got messages. */
-  filled(lane: Lane): void
+  filled(): void
 }
 
 const longestSleepMs = 60_000
@@ -81,7 +81,7 @@ export class Fetcher {
       if (own.length === 0) continue
       // Counted from before the question: the database counts from later on.
       lane.accept(own, asked + lane.settings.leaseMs)
-      this.#fetching.filled(lane)
+      this.#fetching.filled()
     }
   }
 

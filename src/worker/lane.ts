@@ -21,8 +21,11 @@ export class Lane {
   dry = false
   suspended = false
   workerId: string | null = null
+  /** Handlers that run: with a message each, or with a batch each. */
+  busy = 0
   #waiting: Held[] = []
   #next = 0
+  #since = 0
   #averageMs: number | null = null
 
   constructor(settings: LaneSettings) {
@@ -38,7 +41,7 @@ export class Lane {
   }
 
   get freeSlots(): number {
-    return this.settings.concurrency - this.running.size
+    return this.settings.concurrency - this.busy
   }
 
   *held(): Iterable<Held> {
@@ -49,9 +52,9 @@ export class Lane {
   /** How many messages to fetch now; 0 while enough are here, or it would be for a few only. */
   wants(): number {
     if (this.dry || this.suspended || this.info === null) return 0
-    const target = this.settings.concurrency + this.#ahead()
+    const target = this.#slots + this.#ahead()
     const wanted = target - this.running.size - this.waitingCount
-    const idle = this.freeSlots - this.waitingCount
+    const idle = this.freeSlots * this.#perCall - this.waitingCount
     return idle > 0 || wanted * 2 >= target ? Math.max(wanted, 0) : 0
   }
 
@@ -61,14 +64,25 @@ export class Lane {
       this.#waiting.splice(0, this.#next)
       this.#next = 0
     }
+    if (this.#waiting.length === 0) this.#since = performance.now()
     for (const row of rows) this.#waiting.push(new Held(messageOfRow(row), deadline))
   }
 
-  /** The next message to run, or undefined. */
-  take(): Held | undefined {
-    const held = this.#waiting[this.#next]
-    if (held !== undefined) this.#next += 1
-    return held
+  /** In how many milliseconds a call of the handler can be made with what waits; 0 for now, null when nothing waits. */
+  readyIn(): number | null {
+    const { batch } = this.settings
+    if (this.waitingCount === 0) return null
+    if (batch === null || this.waitingCount >= batch.size) return 0
+    return Math.max(0, this.#since + batch.waitMs - performance.now())
+  }
+
+  /** The messages of the next call. What was lost while it waited is left out; all of them may be. */
+  take(): Held[] {
+    const end = Math.min(this.#waiting.length, this.#next + this.#perCall)
+    const taken = this.#waiting.slice(this.#next, end).filter(({ state }) => state === 'waiting')
+    this.#next = end
+    this.#since = performance.now()
+    return taken
   }
 
   /** All that waits, and no longer does. */
@@ -88,9 +102,17 @@ export class Lane {
     return this.head.start()
   }
 
+  get #perCall(): number {
+    return this.settings.batch?.size ?? 1
+  }
+
+  get #slots(): number {
+    return this.settings.concurrency * this.#perCall
+  }
+
   #ahead(): number {
-    if (this.#averageMs === null) return Math.min(this.settings.prefetch, this.settings.concurrency)
-    const pace = this.settings.concurrency / Math.max(this.#averageMs, 0.01)
+    if (this.#averageMs === null) return Math.min(this.settings.prefetch, this.#slots)
+    const pace = this.#slots / Math.max(this.#averageMs, 0.01)
     return Math.min(this.settings.prefetch, Math.floor(pace * horizonMs))
   }
 }

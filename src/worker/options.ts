@@ -23,7 +23,26 @@ export interface HandlerContext {
   tx<T>(work: (client: any) => Promise<T>): Promise<T>
 }
 
+/** What a handler of batches gets beside its messages: as for one, but for all of them together. */
+export interface BatchContext extends Omit<HandlerContext, 'attempt'> {}
+
 export type Handler<Payload = unknown> = (message: Message<Payload>, context: HandlerContext) => unknown
+
+/**
+ * A handler of batches. When it resolves with an array, an Error in it is the failure of the message in that place
+ * (`RetryAfter` and `DeadLetter` as usual), anything else its result. When it throws, all have failed.
+ */
+export type BatchHandler<Payload = unknown> = (
+  messages: readonly Message<Payload>[],
+  context: BatchContext,
+) => unknown
+
+export interface BatchOptions {
+  /** Messages of one call at most, from 1 to 10,000. */
+  size: number
+  /** Waits so long for a batch to fill. Default 0: what is there. */
+  wait?: Duration
+}
 
 export interface ServeOptions {
   /** Handlers that run at once. Default 10, from 1 to 10,000. */
@@ -39,12 +58,16 @@ export interface ServeOptions {
   onSuccess?: 'archive' | 'delete'
   /** Keeps what the handler returned, as JSON, with the archived message. Default false. */
   keepResult?: boolean
+  /** Gives the handler arrays of messages; `concurrency` is the number of batches then. Default: one by one. */
+  batch?: BatchOptions
+  /** Of several queues that share `totalConcurrency`: this one's part, from 1 to 1,000. Default 1. */
+  weight?: number
 }
 
 /** One of several queues that a worker serves. */
 export interface Served<Input = unknown, Output = Input> extends ServeOptions {
   queue: QueueReference<Input, Output>
-  handler: Handler<Output>
+  handler: Handler<Output> | BatchHandler<Output>
 }
 
 export interface WorkerOptions extends ServeOptions {
@@ -58,11 +81,20 @@ export interface WorkerOptions extends ServeOptions {
   listenDsn?: string
   /** Messages fetched ahead at most, for each queue. Default 1,000, from 0; slow handlers get fewer. */
   prefetch?: number
+  /** Handlers that run at once for all queues of this worker together. Default: no limit but the queues' own. */
+  totalConcurrency?: number
+  /**
+   * Which queue is next when `totalConcurrency` is reached: `fair` (default), by weight, so that a deep queue
+   * starves nobody; or `strict`, the first in the list that has messages.
+   */
+  order?: 'fair' | 'strict'
 }
 
 export interface LaneSettings {
   readonly definition: QueueDefinition
-  readonly handler: Handler
+  readonly handler: Handler | BatchHandler
+  readonly batch: { readonly size: number; readonly waitMs: number } | null
+  readonly weight: number
   readonly concurrency: number
   readonly leaseMs: number
   readonly timeoutMs: number | null
@@ -77,15 +109,34 @@ export interface WorkerSettings {
   readonly pollMs: number
   readonly listen: boolean
   readonly listenDsn: string | undefined
+  readonly totalConcurrency: number
+  readonly strict: boolean
 }
 
-const serveKeys = ['concurrency', 'lease', 'timeout', 'backoff', 'onSuccess', 'keepResult']
-const workerKeys = [...serveKeys, 'name', 'pollInterval', 'listen', 'listenDsn', 'prefetch']
+const serveKeys = ['concurrency', 'lease', 'timeout', 'backoff', 'onSuccess', 'keepResult', 'batch', 'weight']
+const workerKeys = [
+  ...serveKeys,
+  'name',
+  'pollInterval',
+  'listen',
+  'listenDsn',
+  'prefetch',
+  'totalConcurrency',
+  'order',
+]
 
 /** @throws PgqrsError ARGUMENT_INVALID */
 export function workerSettings(options: WorkerOptions): WorkerSettings {
   checkOptions(options, workerKeys, 'worker')
+  const { order = 'fair', totalConcurrency } = options
+  if (order !== 'fair' && order !== 'strict')
+    throw new PgqrsError('ARGUMENT_INVALID', `order: ${String(order)} is neither fair nor strict.`)
   return {
+    totalConcurrency:
+      totalConcurrency === undefined
+        ? Number.POSITIVE_INFINITY
+        : wholeNumber(totalConcurrency, 'totalConcurrency', 1, 100_000),
+    strict: order === 'strict',
     name: options.name ?? null,
     pollMs: durationMs(options.pollInterval ?? 800, 'pollInterval', { atLeastMs: 10 }),
     listen: options.listen ?? true,
@@ -113,6 +164,16 @@ export function laneSettings(served: Served, options: WorkerOptions): LaneSettin
     backoff: backoffOf(given.backoff),
     onSuccess: onSuccess ?? null,
     keepResult: given.keepResult ?? false,
+    batch: given.batch === undefined ? null : batchOf(given.batch),
+    weight: wholeNumber(given.weight ?? 1, 'weight', 1, 1_000),
     prefetch: wholeNumber(given.prefetch ?? 1_000, 'prefetch', 0, 10_000),
+  }
+}
+
+function batchOf(batch: BatchOptions): { size: number; waitMs: number } {
+  checkOptions(batch, ['size', 'wait'], 'batch')
+  return {
+    size: wholeNumber(batch?.size, 'batch.size', 1, 10_000),
+    waitMs: durationMs(batch.wait ?? 0, 'batch.wait'),
   }
 }

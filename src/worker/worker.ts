@@ -14,6 +14,7 @@ import { Registration } from './registration.js'
 import { type RunOptions, runUntilSignal } from './run.js'
 import { Runner } from './runner.js'
 import { Settler } from './settler.js'
+import { Turns } from './turns.js'
 
 export interface StopOptions {
   /** Running handlers get so long; then their signals are aborted and their messages released. Default 30 s. */
@@ -27,6 +28,7 @@ const mostUnsettled = 4_000
 
 export class Worker {
   readonly #lanes: readonly Lane[]
+  readonly #turns: Turns
   readonly #reporter = new Reporter()
   readonly #settler: Settler
   readonly #runner: Runner
@@ -44,6 +46,7 @@ export class Worker {
     this.#ended = resolve
   })
   #idle: (() => void)[] = []
+  #filling: NodeJS.Timeout | undefined
 
   /** Starts at once. @throws PgqrsError ARGUMENT_INVALID */
   constructor(database: Database, served: readonly Served[], options: WorkerOptions) {
@@ -51,6 +54,7 @@ export class Worker {
     const reporter = this.#reporter
     const calls = new Calls(database, reporter)
     this.#lanes = lanesOf(served, options)
+    this.#turns = new Turns(this.#lanes, settings)
     this.#settler = new Settler(calls)
     this.#runner = new Runner(database, this.#settler, reporter, settings.name)
     this.#leases = new Leases(this.#lanes, this.#settler, reporter, (lane, held) => this.#lose(lane, held))
@@ -59,7 +63,7 @@ export class Worker {
       : null
     this.#fetcher = new Fetcher(this.#lanes, calls, reporter, {
       pollMs: settings.pollMs,
-      filled: (lane) => this.#pump(lane),
+      filled: () => this.#pump(),
     })
     this.#registration = new Registration(this.#lanes, calls, reporter, settings.name, (change) => {
       if (change === 'stop') void this.stop()
@@ -161,6 +165,7 @@ export class Worker {
     this.#enter('stopping')
     this.#stopping.abort()
     this.#fetcher.stop()
+    clearTimeout(this.#filling)
     this.#ears?.stop()
     await this.#ready.catch(() => {})
     await Promise.all(this.#loops)
@@ -188,27 +193,36 @@ export class Worker {
     this.#ended()
   }
 
-  /** Begins as many handlers of a lane as there are slots for. */
-  #pump(lane: Lane): void {
-    while (lane.freeSlots > 0 && this.#settler.pending < mostUnsettled && !this.#stopping.signal.aborted) {
-      const held = lane.take()
-      if (held === undefined) break
-      if (held.state === 'gone') continue
-      lane.running.add(held)
-      void this.#runner
-        .run(lane, held, () => this.#settled())
-        .then(() => {
-          lane.running.delete(held)
-          this.#pump(lane)
-          if (lane.wants() > 0) this.#fetcher.look()
-          this.#checkIdle()
-        })
+  /** Begins as many handlers as there are slots and messages for. */
+  #pump(): void {
+    while (this.#settler.pending < mostUnsettled && !this.#stopping.signal.aborted) {
+      const lane = this.#turns.next()
+      if (lane === undefined) break
+      const group = lane.take()
+      if (group.length > 0) this.#begin(lane, group)
     }
+    const soonest = this.#turns.soonestMs()
+    if (soonest === null || this.#stopping.signal.aborted) return
+    clearTimeout(this.#filling)
+    this.#filling = setTimeout(() => this.#pump(), Math.ceil(soonest))
+  }
+
+  #begin(lane: Lane, group: readonly Held[]): void {
+    lane.busy += 1
+    for (const held of group) lane.running.add(held)
+    void this.#runner
+      .run(lane, group, () => this.#settled())
+      .then(() => {
+        lane.busy -= 1
+        for (const held of group) lane.running.delete(held)
+        this.#pump()
+        if (lane.wants() > 0) this.#fetcher.look()
+        this.#checkIdle()
+      })
   }
 
   #settled(): void {
-    if (this.#settler.pending === mostUnsettled - 1 || this.#settler.pending === 0)
-      for (const lane of this.#lanes) if (lane.waitingCount > 0) this.#pump(lane)
+    if (this.#settler.pending === mostUnsettled - 1 || this.#settler.pending === 0) this.#pump()
     this.#checkIdle()
   }
 

@@ -1,0 +1,182 @@
+// Calls handlers: with one message or with a batch, checked by the schema, with a limit on their time; and says for
+// each message what came of it.
+import { settleArchive, settleDelete } from '../consumer/settles.js'
+import type { Database } from '../database/database.js'
+import { type Duration, durationMs } from '../words/duration.js'
+import { PgqrsError } from '../words/errors.js'
+import type { Message } from '../words/message.js'
+import { encodePayload } from '../words/payload.js'
+import { validate } from '../words/queue.js'
+import type { Held } from './held.js'
+import type { Lane } from './lane.js'
+import { Leases } from './leases.js'
+import type { BatchContext, BatchHandler, Handler, HandlerContext } from './options.js'
+import { DeadLetter } from './outcome.js'
+import { leaseLost, type Settler } from './settler.js'
+
+/** What came of a message: the JSON that is kept with it, or why it failed. */
+export type Handled = { readonly result: string | null } | { readonly error: unknown }
+
+export class Handling {
+  readonly #database: Database
+  readonly #settler: Settler
+  readonly #archivedBy: string | null
+  readonly #lose: (lane: Lane, held: Held) => void
+
+  constructor(
+    database: Database,
+    settler: Settler,
+    archivedBy: string | null,
+    lose: (lane: Lane, held: Held) => void,
+  ) {
+    this.#database = database
+    this.#settler = settler
+    this.#archivedBy = archivedBy
+    this.#lose = lose
+  }
+
+  /** Never rejects: what a handler throws is an outcome. */
+  async handle(lane: Lane, group: readonly Held[]): Promise<Handled[]> {
+    try {
+      if (lane.settings.batch !== null) return await this.#handleBatch(lane, group)
+      const [held] = group as [Held]
+      const message = await checked(lane, held)
+      const handler = lane.settings.handler as Handler
+      const context = { ...this.#context(lane, group), attempt: held.attempt }
+      Object.defineProperty(context, 'signal', { get: () => held.signal })
+      const result = await withinTime(() => handler(message, context as HandlerContext), lane, group)
+      return [{ result: kept(lane, result) }]
+    } catch (error) {
+      return group.map(() => ({ error }))
+    }
+  }
+
+  async #handleBatch(lane: Lane, group: readonly Held[]): Promise<Handled[]> {
+    const outcomes = new Map<Held, Handled>()
+    const good: { held: Held; message: Message }[] = []
+    for (const held of group)
+      try {
+        good.push({ held, message: await checked(lane, held) })
+      } catch (error) {
+        outcomes.set(held, { error })
+      }
+    if (good.length > 0) {
+      const helds = good.map(({ held }) => held)
+      const handler = lane.settings.handler as BatchHandler
+      const context = { ...this.#context(lane, helds) }
+      Object.defineProperty(context, 'signal', {
+        get: () => AbortSignal.any(helds.map(({ signal }) => signal)),
+      })
+      const messages = good.map(({ message }) => message)
+      try {
+        const answers = await withinTime(() => handler(messages, context as BatchContext), lane, helds)
+        for (const [i, held] of helds.entries()) outcomes.set(held, answered(lane, answers, i))
+      } catch (error) {
+        for (const held of helds) outcomes.set(held, { error })
+      }
+    }
+    return group.map((held) => outcomes.get(held) as Handled)
+  }
+
+  #context(lane: Lane, group: readonly Held[]): Omit<BatchContext, 'signal'> {
+    return {
+      extend: (by) => this.#extend(lane, group, by),
+      tx: (work) => this.#inTransaction(lane, group, work),
+    }
+  }
+
+  async #extend(lane: Lane, group: readonly Held[], by: Duration): Promise<boolean> {
+    const leaseMs = Math.max(durationMs(by, 'extend'), lane.settings.leaseMs)
+    const asked = performance.now()
+    const renewed = await this.#settler.renew(group.map(({ id, attempt }) => ({ id, attempt, leaseMs })))
+    for (const [i, held] of group.entries())
+      if (renewed[i]) held.deadline = asked + leaseMs
+      else this.#lose(lane, held)
+    return renewed.every(Boolean)
+  }
+
+  async #inTransaction<T>(
+    lane: Lane,
+    group: readonly Held[],
+    work: (client: unknown) => Promise<T>,
+  ): Promise<T> {
+    if (group.some(({ settled }) => settled))
+      throw new PgqrsError('ARGUMENT_INVALID', 'tx has settled this message already; it can be used once.')
+    const late = group.find((held) => !Leases.holds(held))
+    if (late !== undefined) throw leaseLost(late.id)
+    const result = await this.#database.transaction(async (session) => {
+      const value = await work(session.client)
+      // The rows are locked from here to the commit: nobody can be given the messages in between.
+      const accepted = deletes(lane)
+        ? await settleDelete(session, group)
+        : await settleArchive(
+            session,
+            group.map((held) => ({ ...this.proof(held), result: kept(lane, value) })),
+          )
+      for (const [i, held] of group.entries())
+        if (!accepted[i] || held.state === 'gone' || held.givenUp) {
+          this.#lose(lane, held)
+          throw leaseLost(held.id)
+        }
+      return value
+    })
+    for (const held of group) held.settled = true
+    return result
+  }
+
+  proof(held: Held) {
+    return { id: held.id, attempt: held.attempt, archivedBy: this.#archivedBy }
+  }
+}
+
+export function deletes(lane: Lane): boolean {
+  return (lane.settings.onSuccess ?? lane.info?.onSuccess) === 'delete'
+}
+
+/** @throws PgqrsError PAYLOAD_INVALID when the result is no JSON */
+function kept(lane: Lane, result: unknown): string | null {
+  return lane.settings.keepResult && result !== undefined ? encodePayload(result, {}, 'result') : null
+}
+
+/** What a batch's handler says of its i-th message: an Error in its place, else success. */
+function answered(lane: Lane, answers: unknown, i: number): Handled {
+  const answer = Array.isArray(answers) ? answers[i] : undefined
+  if (answer instanceof Error) return { error: answer }
+  try {
+    return { result: kept(lane, answer) }
+  } catch (error) {
+    return { error }
+  }
+}
+
+/** @throws DeadLetter when the schema refuses the payload */
+async function checked(lane: Lane, { message }: Held): Promise<Message> {
+  const { schema } = lane.settings.definition
+  if (schema === undefined) return message
+  const result = await validate(schema, message.payload)
+  if ('problem' in result) throw new DeadLetter(`The payload is refused by the schema: ${result.problem}.`)
+  return { ...message, payload: result.value }
+}
+
+/** The slot is not blocked by a handler that takes too long: it has failed, and its signal says so. */
+async function withinTime(handler: () => unknown, lane: Lane, group: readonly Held[]): Promise<unknown> {
+  const { timeoutMs } = lane.settings
+  if (timeoutMs === null) return handler()
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      const error = new PgqrsError('HANDLER_TIMEOUT', `The handler took longer than ${timeoutMs} ms.`, {
+        hint: 'Let it end when its signal is aborted, or give it a longer timeout.',
+      })
+      for (const held of group) held.abort(error)
+      reject(error)
+    }, timeoutMs)
+  })
+  try {
+    const running = Promise.resolve(handler())
+    running.catch(() => {})
+    return await Promise.race([running, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
