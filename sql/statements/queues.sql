@@ -31,7 +31,10 @@ select id, name, max_attempts, on_success, paused_at, created_at from :"schema".
 delete from :"schema".pgqrs_queues where id = $1::bigint returning id
 
 -- name: clearMessages
-delete from :"schema".pgqrs_messages where queue_id = $1::bigint
+-- Locked by id, as the settles lock them, which this waits for.
+delete from :"schema".pgqrs_messages where id = any (array(
+  select m.id from :"schema".pgqrs_messages m where m.queue_id = $1::bigint order by m.id for update
+))
 
 -- name: clearArchive
 delete from :"schema".pgqrs_archive where queue_id = $1::bigint

@@ -918,7 +918,9 @@ where name > $1::text order by name limit $2::integer`,
   countQueuesById: `select count(*) as count from :"schema".pgqrs_queues where id = $1::bigint`,
   lockQueue: `select id, name, max_attempts, on_success, paused_at, created_at from :"schema".pgqrs_queues where name = $1::text for update`,
   deleteQueue: `delete from :"schema".pgqrs_queues where id = $1::bigint returning id`,
-  clearMessages: `delete from :"schema".pgqrs_messages where queue_id = $1::bigint`,
+  clearMessages: `delete from :"schema".pgqrs_messages where id = any (array(
+  select m.id from :"schema".pgqrs_messages m where m.queue_id = $1::bigint order by m.id for update
+))`,
   clearArchive: `delete from :"schema".pgqrs_archive where queue_id = $1::bigint`,
   clearWorkers: `delete from :"schema".pgqrs_workers where queue_id = $1::bigint and ($2::boolean or state = 'stopped')`,
   pauseQueue: `update :"schema".pgqrs_queues set paused_at = coalesce(paused_at, clock_timestamp()) where name = $1::text
