@@ -1,7 +1,8 @@
 -- name: enqueueBatch
 -- One row for the batch: a row for each message would cost a quarter of the time.
 select queue_id, enqueued_at, array_agg(id) as ids, array_agg(max_attempts) as max_attempts,
-  case when bool_or(due_at <> enqueued_at) then array_agg(due_at) end as due_at
+  case when bool_or(due_at <> enqueued_at) then array_agg(due_at) end as due_at,
+  case when $3::boolean then pg_notify(:'channel', $1::text) end as notified
 from :"schema".pgqrs_enqueue_batch($1::text, $2::text::jsonb)
 group by queue_id, enqueued_at
 

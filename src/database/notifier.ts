@@ -1,8 +1,12 @@
 // Says that queues have news, outside every transaction of the program: a NOTIFY inside one would take a lock of
-// the whole database at its commit. At most one statement for each interval, for all queues together.
+// the whole database at its commit. At most one for each interval: in the statement of an enqueue of ours where it
+// is time for one, which saves a round trip, else in a statement for all queues together at the interval's end.
 //
 // A message that was enqueued in the program's own transaction becomes visible at a commit that nobody here sees,
 // so it is announced some times over, a little later each time. Polling is the net below all of this.
+
+/** Said instead of a queue's name, which it cannot be: something was asked of workers. */
+export const askedOfWorkers = '!workers'
 
 const intervalMs = 5
 const echoesMs = [5, 25, 120, 600]
@@ -16,6 +20,14 @@ export class Notifier {
   /** @param announce runs the statement */
   constructor(announce: (queues: string[]) => Promise<unknown>) {
     this.#announce = announce
+  }
+
+  /** Whether the statement that is about to run should announce its queue by itself. */
+  turn(): boolean {
+    const now = performance.now()
+    if (this.#waiting.size > 0 || now < this.#busyUntil) return false
+    this.#busyUntil = now + intervalMs
+    return true
   }
 
   /** Announces what is committed. */

@@ -802,7 +802,8 @@ where a.queue_id = $1::bigint and a.outcome = any ($3::text[]) and a.id = any (a
 returning a.id`,
   burySpent: `select :"schema".pgqrs_bury_spent($1::bigint) as buried`,
   enqueueBatch: `select queue_id, enqueued_at, array_agg(id) as ids, array_agg(max_attempts) as max_attempts,
-  case when bool_or(due_at <> enqueued_at) then array_agg(due_at) end as due_at
+  case when bool_or(due_at <> enqueued_at) then array_agg(due_at) end as due_at,
+  case when $3::boolean then pg_notify(:'channel', $1::text) end as notified
 from :"schema".pgqrs_enqueue_batch($1::text, $2::text::jsonb)
 group by queue_id, enqueued_at`,
   claim: `select * from :"schema".pgqrs_claim($1::text, $2::integer, $3::bigint, $4::bigint, $5::integer[], $6::timestamptz[])`,
@@ -1007,7 +1008,8 @@ order by id limit $2::integer offset $3::bigint`,
   countWorkers: `select count(*) as count from :"schema".pgqrs_workers`,
   countWorkersOfQueue: `select count(*) as count from :"schema".pgqrs_workers where queue_id = $1::bigint`,
   deleteWorker: `delete from :"schema".pgqrs_workers where id = $1::bigint returning id`,
-  beatWorker: `update :"schema".pgqrs_workers set heartbeat_at = clock_timestamp()
+  beatWorker: `update :"schema".pgqrs_workers
+set heartbeat_at = clock_timestamp(), state = case when state = 'dead' then 'ready' else state end
 where id = $1::bigint and state <> 'stopped'
 returning id, queue_id, name, hostname, pid, state, started_at, heartbeat_at, stopped_at`,
   stopWorker: `update :"schema".pgqrs_workers
@@ -1021,6 +1023,16 @@ returning id, state`,
   askWorker: `update :"schema".pgqrs_workers set state = $2::text
 where id = $1::bigint and state in ('ready', 'suspended', 'stopping')
 returning id, queue_id, name, hostname, pid, state, started_at, heartbeat_at, stopped_at`,
+  askWorkerToStop: `update :"schema".pgqrs_workers w
+set state = case when was.beats then 'stopping' else 'stopped' end,
+  stopped_at = case when was.beats then null else coalesce(w.stopped_at, clock_timestamp()) end
+from (
+  select id, state in ('ready', 'suspended', 'stopping')
+    and heartbeat_at >= clock_timestamp() - $2::bigint * interval '1 millisecond' as beats
+  from :"schema".pgqrs_workers where id = $1::bigint for update
+) was
+where w.id = was.id
+returning w.id, w.queue_id, w.name, w.hostname, w.pid, w.state, w.started_at, w.heartbeat_at, w.stopped_at`,
   stopWorkers: `update :"schema".pgqrs_workers set state = 'stopped', stopped_at = coalesce(stopped_at, clock_timestamp())
 where id = any ($1::bigint[])
 returning id`,

@@ -172,9 +172,12 @@ export class Producer<Input = unknown, Output = Input> {
 
   async #insert(session: Session, messages: readonly Encoded[]): Promise<Stored[]> {
     const text = messages.map(({ payload, options }) => `{"p":${payload}${options}}`).join(',')
-    const [row] = await session.run('enqueueBatch', [this.#queue.name, `[${text}]`])
-    if (session === this.#database) this.#database.notifier.say(this.#queue.name)
-    else this.#database.notifier.echo(this.#queue.name)
+    const { notifier } = this.#database
+    const own = session === this.#database
+    const announces = own && notifier.turn()
+    const [row] = await session.run('enqueueBatch', [this.#queue.name, `[${text}]`, announces])
+    if (!own) notifier.echo(this.#queue.name)
+    else if (!announces) notifier.say(this.#queue.name)
     return messages.map((_, i) => ({
       id: row?.ids[i],
       queueId: row?.queue_id,
