@@ -26,7 +26,9 @@ select count(*) as count from :"schema".pgqrs_workers where queue_id = $1::bigin
 delete from :"schema".pgqrs_workers where id = $1::bigint returning id
 
 -- name: beatWorker
-update :"schema".pgqrs_workers set heartbeat_at = clock_timestamp()
+-- One that was taken for dead is ready again.
+update :"schema".pgqrs_workers
+set heartbeat_at = clock_timestamp(), state = case when state = 'dead' then 'ready' else state end
 where id = $1::bigint and state <> 'stopped'
 returning id, queue_id, name, hostname, pid, state, started_at, heartbeat_at, stopped_at
 
@@ -49,6 +51,19 @@ returning id, state
 update :"schema".pgqrs_workers set state = $2::text
 where id = $1::bigint and state in ('ready', 'suspended', 'stopping')
 returning id, queue_id, name, hostname, pid, state, started_at, heartbeat_at, stopped_at
+
+-- name: askWorkerToStop
+-- Asks a worker that has beaten within $2 milliseconds to stop; of another one says that it has.
+update :"schema".pgqrs_workers w
+set state = case when was.beats then 'stopping' else 'stopped' end,
+  stopped_at = case when was.beats then null else coalesce(w.stopped_at, clock_timestamp()) end
+from (
+  select id, state in ('ready', 'suspended', 'stopping')
+    and heartbeat_at >= clock_timestamp() - $2::bigint * interval '1 millisecond' as beats
+  from :"schema".pgqrs_workers where id = $1::bigint for update
+) was
+where w.id = was.id
+returning w.id, w.queue_id, w.name, w.hostname, w.pid, w.state, w.started_at, w.heartbeat_at, w.stopped_at
 
 -- name: stopWorkers
 update :"schema".pgqrs_workers set state = 'stopped', stopped_at = coalesce(stopped_at, clock_timestamp())

@@ -3,6 +3,7 @@ import { hostname } from 'node:os'
 import { pid } from 'node:process'
 import type { Database } from '../database/database.js'
 import type { Row } from '../database/driver.js'
+import { askedOfWorkers } from '../database/notifier.js'
 import type { Page } from '../tables/table.js'
 import { PgqrsWorkers, workerOfRow } from '../tables/workers.js'
 import { type Duration, durationMs } from '../words/duration.js'
@@ -120,9 +121,33 @@ export class WorkerManagement {
     return released
   }
 
-  /** Marks a worker as stopped. @throws PgqrsError WORKER_NOT_FOUND */
-  async stop(workerId: IdInput): Promise<WorkerInfo> {
-    return this.#one(workerId, await this.#database.run('stopWorker', [idOf(workerId)]))
+  /**
+   * Asks a running worker to fetch nothing more until it is resumed. It learns it at once where it listens, else at
+   * its next heartbeat; a program that registered by itself sees it in what `heartbeat` gives.
+   * @throws PgqrsError WORKER_NOT_FOUND, also for one that has stopped or is dead
+   */
+  async suspend(workerId: IdInput): Promise<WorkerInfo> {
+    return this.#ask(workerId, 'suspended')
+  }
+
+  /** Asks a suspended worker to go on; in time, also one that was asked to stop. @throws as `suspend` */
+  async resume(workerId: IdInput): Promise<WorkerInfo> {
+    return this.#ask(workerId, 'ready')
+  }
+
+  /**
+   * Asks a running worker to stop: it is `stopping`, and `stopped` when its handlers have ended. One that has not
+   * beaten for 30 s is marked as stopped right away; so is any with `now`, by which a program that registered by
+   * itself says that it has stopped.
+   * @throws PgqrsError WORKER_NOT_FOUND
+   */
+  async stop(workerId: IdInput, options: { now?: boolean } = {}): Promise<WorkerInfo> {
+    checkOptions(options, ['now'], 'stop')
+    const id = idOf(workerId)
+    if (options.now === true) return this.#one(id, await this.#database.run('stopWorker', [id]))
+    const worker = this.#one(id, await this.#database.run('askWorkerToStop', [id, defaultStaleMs]))
+    if (worker.state === 'stopping') await this.#wake()
+    return worker
   }
 
   /**
@@ -135,6 +160,17 @@ export class WorkerManagement {
     const queueId = options.queue === undefined ? null : await this.#queueId(options.queue)
     const olderMs = durationMs(options.olderThan ?? '1h', 'olderThan')
     return (await this.#database.run('purgeWorkers', [queueId, olderMs])).length
+  }
+
+  async #ask(workerId: IdInput, state: 'ready' | 'suspended'): Promise<WorkerInfo> {
+    const worker = this.#one(workerId, await this.#database.run('askWorker', [idOf(workerId), state]))
+    await this.#wake()
+    return worker
+  }
+
+  /** Whoever does not hear it learns at the next heartbeat what was asked. */
+  async #wake(): Promise<void> {
+    await this.#database.run('notify', [[askedOfWorkers]]).catch(() => {})
   }
 
   #one(workerId: IdInput, [row]: Row[]): WorkerInfo {

@@ -3,6 +3,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Database } from '../database/database.js'
 import type { Listener } from '../database/driver.js'
+import { askedOfWorkers } from '../database/notifier.js'
 import type { Calls } from './calls.js'
 import type { Reporter } from './events.js'
 
@@ -16,6 +17,7 @@ export class Ears {
   readonly #reporter: Reporter
   readonly #dsn: string | undefined
   readonly #news: (queue?: string) => void
+  readonly #asked: () => void
   readonly #stopped = new AbortController()
 
   constructor(
@@ -24,12 +26,14 @@ export class Ears {
     reporter: Reporter,
     dsn: string | undefined,
     news: (queue?: string) => void,
+    asked: () => void,
   ) {
     this.#database = database
     this.#calls = calls
     this.#reporter = reporter
     this.#dsn = dsn
     this.#news = news
+    this.#asked = asked
   }
 
   stop(): void {
@@ -63,6 +67,7 @@ export class Ears {
     })
     const heard = (queue: string) => {
       if (queue === proof) prove()
+      else if (queue === askedOfWorkers) this.#asked()
       else if (!queue.startsWith('?')) this.#news(queue)
     }
     const listener: Listener = await this.#database.listen(heard, this.#dsn)

@@ -10,6 +10,8 @@ export interface Fetching {
   readonly pollMs: number
   /** A lane has got messages. */
   filled(): void
+  /** A look for messages has ended, with some or none. */
+  looked(): void
 }
 
 const longestSleepMs = 60_000
@@ -83,6 +85,7 @@ export class Fetcher {
       lane.accept(own, asked + lane.settings.leaseMs)
       this.#fetching.filled()
     }
+    this.#fetching.looked()
   }
 
   async #claim(wanted: { lane: Lane; count: number; start: ReturnType<Lane['start']> }[]): Promise<Row[]> {

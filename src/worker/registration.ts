@@ -2,6 +2,7 @@
 // asked to through them; and it marks as dead those of others that no longer beat.
 import { hostname } from 'node:os'
 import { pid } from 'node:process'
+import type { Row } from '../database/driver.js'
 import { queueOfRow } from '../tables/queues.js'
 import type { Calls } from './calls.js'
 import type { Reporter } from './events.js'
@@ -9,6 +10,7 @@ import type { Lane } from './lane.js'
 
 const beatMs = 5_000
 const deadAfterMs = 60_000
+const leaving = new Set(['stopping', 'stopped'])
 
 export class Registration {
   readonly #lanes: readonly Lane[]
@@ -19,6 +21,10 @@ export class Registration {
   readonly #changed: (change: 'lanes' | 'stop') => void
   #timer: NodeJS.Timeout | undefined
   #stopped = false
+  /** What the worker has decided by itself and not yet said. */
+  #decided: 'ready' | 'suspended' | 'stopping' | null = null
+  /** The last of the heartbeats, one after the other. */
+  #last: Promise<unknown> = Promise.resolve()
 
   constructor(
     lanes: readonly Lane[],
@@ -36,7 +42,9 @@ export class Registration {
 
   /** Finds the queues and registers for them; those that do not exist yet are looked for at each beat. */
   async start(until: AbortSignal): Promise<void> {
-    await this.#calls.persistently(() => this.#register(), { until })
+    const registered = this.#calls.persistently(() => this.#register(), { until })
+    this.#last = registered.catch(() => {})
+    await registered
     for (const lane of this.#lanes)
       if (lane.info === null)
         this.#reporter.tell(
@@ -46,7 +54,7 @@ export class Registration {
     const beat = async () => {
       if (this.#stopped) return
       try {
-        await this.#beat()
+        await this.#beatNext()
         this.#reporter.recovered('database')
       } catch (error) {
         this.#reporter.degraded('database', error)
@@ -58,12 +66,19 @@ export class Registration {
 
   /** Beats at once: to learn what was asked. */
   async ask(): Promise<void> {
-    await this.#beat().catch(() => {})
+    await this.#beatNext().catch(() => {})
+  }
+
+  /** Says what the worker has decided by itself, so that its next heartbeat does not tell it otherwise. */
+  async become(state: 'ready' | 'suspended' | 'stopping'): Promise<void> {
+    this.#decided = state
+    await this.ask()
   }
 
   async stop(): Promise<void> {
     this.#stopped = true
     clearTimeout(this.#timer)
+    await this.#last
     const ids = this.#ids()
     if (ids.length > 0) await this.#calls.session.run('stopWorkers', [ids]).catch(() => {})
   }
@@ -71,33 +86,62 @@ export class Registration {
   async #register(): Promise<void> {
     const { session } = this.#calls
     for (const lane of this.#lanes) {
-      if (lane.info !== null) continue
+      if (lane.info !== null && lane.workerId !== null) continue
       const [row] = await session.run('getQueueByName', [lane.queue])
       if (row === undefined) continue
       const [worker] = await session.run('insertWorker', [row.id, this.#name, hostname(), pid])
+      if (lane.suspended) await session.run('askWorker', [worker?.id, 'suspended'])
       lane.workerId = worker?.id ?? null
       lane.info = queueOfRow(row)
     }
   }
 
+  #beatNext(): Promise<void> {
+    const next = this.#last.then(() => this.#beat())
+    this.#last = next.catch(() => {})
+    return next
+  }
+
   async #beat(): Promise<void> {
+    if (this.#stopped) return
     const { session } = this.#calls
-    if (this.#lanes.some((lane) => lane.info === null)) {
-      await this.#register()
-      this.#changed('lanes')
-    }
     const rows = await session.run('beatWorkers', [this.#ids()])
-    if (rows.length > 0 && rows.every(({ state }) => state === 'stopping')) return this.#changed('stop')
+    const decided = this.#decided
+    if (decided !== null) {
+      for (const { id } of rows) await session.run('askWorker', [id, decided])
+      if (this.#decided === decided && decided !== 'stopping') this.#decided = null
+      return
+    }
+    await this.#findQueues(rows)
+    if (rows.length > 0 && rows.every(({ state }) => leaving.has(state))) return this.#changed('stop')
+    await this.#obey(rows)
+    await session.run('markDeadWorkers', [deadAfterMs])
+  }
+
+  /** Those that were not there yet; and again those whose registration was removed. */
+  async #findQueues(rows: readonly Row[]): Promise<void> {
+    for (const lane of this.#lanes) if (!rows.some(({ id }) => id === lane.workerId)) lane.workerId = null
+    if (this.#lanes.every(({ workerId, info }) => workerId !== null && info !== null)) return
+    await this.#register()
+    this.#changed('lanes')
+  }
+
+  async #obey(rows: readonly Row[]): Promise<void> {
+    const ended: string[] = []
     let changed = false
     for (const { id, state } of rows) {
       const lane = this.#lanes.find(({ workerId }) => workerId === id)
-      const suspended = state === 'suspended' || state === 'stopping'
-      if (lane === undefined || lane.suspended === suspended) continue
+      if (lane === undefined) continue
+      // Of several queues, one may be left while the others are served.
+      if (state === 'stopping' && lane.suspended && lane.running.size + lane.waitingCount === 0)
+        ended.push(id)
+      const suspended = state !== 'ready'
+      if (lane.suspended === suspended) continue
       lane.suspended = suspended
       changed = true
     }
+    if (ended.length > 0) await this.#calls.session.run('stopWorkers', [ended])
     if (changed) this.#changed('lanes')
-    await session.run('markDeadWorkers', [deadAfterMs])
   }
 
   #ids(): string[] {

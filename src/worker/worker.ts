@@ -59,11 +59,19 @@ export class Worker {
     this.#runner = new Runner(database, this.#settler, reporter, settings.name)
     this.#leases = new Leases(this.#lanes, this.#settler, reporter, (lane, held) => this.#lose(lane, held))
     this.#ears = settings.listen
-      ? new Ears(database, calls, reporter, settings.listenDsn, (queue) => this.#fetcher.news(queue))
+      ? new Ears(
+          database,
+          calls,
+          reporter,
+          settings.listenDsn,
+          (queue) => this.#fetcher.news(queue),
+          () => void this.#registration.ask(),
+        )
       : null
     this.#fetcher = new Fetcher(this.#lanes, calls, reporter, {
       pollMs: settings.pollMs,
       filled: () => this.#pump(),
+      looked: () => this.#checkIdle(),
     })
     this.#registration = new Registration(this.#lanes, calls, reporter, settings.name, (change) => {
       if (change === 'stop') void this.stop()
@@ -114,11 +122,13 @@ export class Worker {
   /** Fetches nothing until it is resumed; what runs goes on. */
   suspend(): void {
     for (const lane of this.#lanes) lane.suspended = true
+    void this.#registration.become('suspended')
     this.#lanesChanged()
   }
 
   resume(): void {
     for (const lane of this.#lanes) lane.suspended = false
+    void this.#registration.become('ready')
     this.#lanesChanged()
   }
 
@@ -163,6 +173,7 @@ export class Worker {
 
   async #stopOnce(timeoutMs: number): Promise<void> {
     this.#enter('stopping')
+    void this.#registration.become('stopping')
     this.#stopping.abort()
     this.#fetcher.stop()
     clearTimeout(this.#filling)

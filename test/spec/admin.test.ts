@@ -145,7 +145,7 @@ describe('deleteQueue', () => {
 
   test('takes workers that stopped along', async () => {
     const name = await it.newQueue()
-    await it.admin.workers.stop((await it.admin.workers.register(name)).id)
+    await it.admin.workers.stop((await it.admin.workers.register(name)).id, { now: true })
     await it.admin.deleteQueue(name)
   })
 

@@ -58,16 +58,17 @@ describe('a worker', () => {
 
   test('that stopped is not alive, beats no more, and stays listed', async () => {
     const { queue, worker: one } = await worker()
-    const stopped = await workers().stop(one.id)
+    const stopped = await workers().stop(one.id, { now: true })
     expect(stopped).toMatchObject({ state: 'stopped', stoppedAt: expect.any(Date) })
-    expect((await workers().stop(one.id)).stoppedAt).toEqual(stopped.stoppedAt)
+    for (const options of [{ now: true }, {}])
+      expect((await workers().stop(one.id, options)).stoppedAt).toEqual(stopped.stoppedAt)
     expect(await workers().health({ queue })).toMatchObject([{ alive: false }])
     await expect(workers().heartbeat(one.id)).rejects.toMatchObject({ code: 'WORKER_NOT_FOUND' })
     expect(await workers().list({ queue })).toEqual([stopped])
   })
 
   test('that is not there is an error with its id', async () => {
-    for (const call of ['heartbeat', 'stop', 'release'] as const)
+    for (const call of ['heartbeat', 'suspend', 'resume', 'stop', 'release'] as const)
       await expect(workers()[call]('8999999999999999999')).rejects.toMatchObject({
         code: 'WORKER_NOT_FOUND',
         message: expect.stringContaining('8999999999999999999'),
@@ -80,6 +81,38 @@ describe('a worker', () => {
     const all = await workers().list({ queue })
     expect(await workers().list({ queue, limit: 2, offset: 1 })).toEqual(all.slice(1, 3))
     await expect(workers().list({ limit: 10_001 })).rejects.toMatchObject({ code: 'ARGUMENT_INVALID' })
+  })
+})
+
+describe('from outside', () => {
+  test('a worker is asked to be suspended, to go on, and to stop, and learns it from its heartbeat', async () => {
+    const { worker: one } = await worker()
+    expect(await workers().suspend(one.id)).toMatchObject({ state: 'suspended' })
+    expect(await workers().heartbeat(one.id)).toMatchObject({ state: 'suspended' })
+    expect(await workers().health({ workerId: one.id })).toMatchObject([{ alive: true }])
+    expect(await workers().resume(one.id)).toMatchObject({ state: 'ready' })
+    expect(await workers().stop(one.id)).toMatchObject({ state: 'stopping', stoppedAt: null })
+    expect(await workers().heartbeat(one.id)).toMatchObject({ state: 'stopping' })
+    await workers().stop(one.id, { now: true })
+    for (const call of ['suspend', 'resume'] as const)
+      await expect(workers()[call](one.id)).rejects.toMatchObject({ code: 'WORKER_NOT_FOUND' })
+  })
+
+  test('one that does not beat is stopped without being asked', async () => {
+    const { worker: one } = await worker()
+    await makeSilent(one.id)
+    expect(await workers().stop(one.id)).toMatchObject({ state: 'stopped', stoppedAt: expect.any(Date) })
+  })
+
+  test('one that was taken for dead cannot be asked, is stopped, or is ready when it beats again', async () => {
+    const dead = async () => {
+      const { worker: one } = await worker()
+      await it.sql(`update pgqrs_workers set state = 'dead' where id = $1`, [one.id])
+      return one.id
+    }
+    await expect(workers().suspend(await dead())).rejects.toMatchObject({ code: 'WORKER_NOT_FOUND' })
+    expect(await workers().stop(await dead())).toMatchObject({ state: 'stopped' })
+    expect(await workers().heartbeat(await dead())).toMatchObject({ state: 'ready' })
   })
 })
 
@@ -121,7 +154,7 @@ describe('what a dead worker holds', () => {
 
   test('is released after it was stopped', async () => {
     const { one } = await holding()
-    await workers().stop(one.id)
+    await workers().stop(one.id, { now: true })
     expect(await workers().release(one.id)).toBe(3)
   })
 
@@ -142,7 +175,7 @@ describe('purge', () => {
     const elsewhere = await worker()
     await makeSilent(silent.id)
     await makeSilent(elsewhere.worker.id)
-    await workers().stop(stopped.id)
+    await workers().stop(stopped.id, { now: true })
     expect(await workers().purge({ queue })).toBe(1)
     expect(await workers().purge({ queue, olderThan: 0 })).toBeGreaterThanOrEqual(1)
     expect(
@@ -159,7 +192,7 @@ describe('purge', () => {
     await it.pgqrs.producer(queue).enqueue(1)
     const consumer = new Consumer(it.admin.pool, queue, it.admin.config, { workerId: one.id })
     const message = (await consumer.dequeue())!
-    await workers().stop(one.id)
+    await workers().stop(one.id, { now: true })
     await workers().purge({ queue, olderThan: 0 })
     expect(await consumer.archive(message)).toBe(true)
   })
