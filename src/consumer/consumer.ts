@@ -111,6 +111,11 @@ export class Consumer<Output = unknown, Input = Output> {
     return this.#queue.name
   }
 
+  /** Whether the message of this id was dequeued here and not settled since; it may be lost all the same. */
+  remembers(id: IdInput): boolean {
+    return this.#held.proofOf(id) !== null
+  }
+
   /**
    * The next message that is due, leased; null when there is none. Order: priority, then the time at which it
    * became due, then id.

@@ -1,13 +1,18 @@
 // The handle of one queue: enqueue, read, settle and look into its archive, as in pgqrs 0.1. It is also what
 // `admin.getQueue` gives, so it has the queue's own fields where they are known.
-import { Consumer } from '../consumer/consumer.js'
+import {
+  type ArchiveOptions,
+  Consumer,
+  type DequeueOptions,
+  type FailOptions,
+  type SettleOptions,
+} from '../consumer/consumer.js'
 import type { Settled } from '../consumer/held.js'
 import type { Failed } from '../consumer/settles.js'
-import { Database } from '../database/database.js'
+import { Database, type Session } from '../database/database.js'
 import type { EnqueueOptions } from '../producer/options.js'
 import { Producer, type ProducerConfig } from '../producer/producer.js'
 import { archivedOfRow, PgqrsArchiveTable } from '../tables/archive.js'
-import { PgqrsMessages } from '../tables/messages.js'
 import { boundsOf, type Page } from '../tables/table.js'
 import type { Duration } from '../words/duration.js'
 import { PgqrsError } from '../words/errors.js'
@@ -23,7 +28,6 @@ export class Queue<Input = unknown, Output = Input> {
   readonly #database: Database
   readonly #producer: Producer<Input, Output>
   readonly #consumer: Consumer<Output, Input>
-  readonly #messages: PgqrsMessages
   readonly #archive: PgqrsArchiveTable
 
   /**
@@ -35,7 +39,6 @@ export class Queue<Input = unknown, Output = Input> {
     this.#database = Database.of(pool, config)
     this.#producer = new Producer(pool, queue, config)
     this.#consumer = new Consumer(pool, queue, config)
-    this.#messages = new PgqrsMessages(this.#database)
     this.#archive = new PgqrsArchiveTable(this.#database)
     this.name = definitionOf(queue).name
   }
@@ -63,42 +66,49 @@ export class Queue<Input = unknown, Output = Input> {
   /**
    * The next messages that are due, leased.
    * @param count by default the configured `defaultMaxBatchSize`
-   * @param lease by default the configured `defaultLockTimeSeconds`
+   * @param lease by default the configured `defaultLockTimeSeconds`; or all options of a dequeue
    */
-  read(count?: number, lease?: Duration): Promise<Message<Output>[]> {
-    return this.#consumer.dequeueBatch(count, lease === undefined ? {} : { lease })
+  read(count?: number, lease: Duration | DequeueOptions = {}): Promise<Message<Output>[]> {
+    return this.#consumer.dequeueBatch(count, typeof lease === 'object' ? lease : { lease })
   }
 
   /**
    * Archives a message that was read from this handle (or given as it was delivered); or, by its id, any message
    * of the queue that nobody holds. `false` when it is not there, or held by another attempt.
+   * @param by options, or who archives it
    */
-  async archive(message: Settled, archivedBy?: string): Promise<boolean> {
-    const by = archivedBy === undefined ? {} : { archivedBy }
-    if (await this.#consumer.archive(message, by)) return true
-    return this.#unheld(message, (id) => this.#messages.archive(id, by))
+  async archive(message: Settled, by: string | ArchiveOptions = {}): Promise<boolean> {
+    const readHere = this.#wasReadHere(message)
+    const settled = await this.#consumer.archive(message, by)
+    if (settled || readHere) return settled
+    const { tx, archivedBy = null } = typeof by === 'string' ? { archivedBy: by } : (by ?? {})
+    return this.#remove(tx, message as IdInput, [true, archivedBy])
   }
 
   /** Deletes, by the same rules; the answers come in the order of the messages. */
-  async deleteBatch(messages: readonly Settled[]): Promise<boolean[]> {
-    const answers = await this.#consumer.deleteBatch(messages)
+  async deleteBatch(messages: readonly Settled[], options: SettleOptions = {}): Promise<boolean[]> {
+    const readHere = Array.isArray(messages) ? messages.map((message) => this.#wasReadHere(message)) : []
+    const answers = await this.#consumer.deleteBatch(messages, options)
     for (const [index, message] of messages.entries())
-      answers[index] ||= await this.#unheld(message, (id) => this.#messages.delete(id))
+      if (!readHere[index]) answers[index] = await this.#remove(options.tx, message as IdInput, [false, null])
     return answers
   }
 
-  /** As `Consumer.extendVisibility` for what was read here; as `Producer.extendVisibility` for another id. */
-  async extendVisibility(message: Settled, by: Duration): Promise<boolean> {
-    if (await this.#consumer.extendVisibility(message, by)) return true
-    return typeof message === 'object' ? false : this.#producer.extendVisibility(message, by)
+  /**
+   * As `Consumer.extendVisibility` for what was read here. By its id, a message that nobody holds is put off;
+   * `false` for one that another holds.
+   */
+  async extendVisibility(message: Settled, by: Duration, options: SettleOptions = {}): Promise<boolean> {
+    const readHere = this.#wasReadHere(message)
+    const extended = await this.#consumer.extendVisibility(message, by, options)
+    if (extended || readHere) return extended
+    const id = idOf(message as IdInput)
+    const [row] = await this.#database.in(options.tx).run('getMessage', [id])
+    return row?.leased_until === null && this.#producer.extendVisibility(id, by, options)
   }
 
   /** As `Consumer.fail`. */
-  failMessage(
-    message: Settled,
-    error: unknown,
-    options?: { delay?: Duration; dead?: boolean },
-  ): Promise<Failed> {
+  failMessage(message: Settled, error: unknown, options?: FailOptions): Promise<Failed> {
     return this.#consumer.fail(message, error, options)
   }
 
@@ -125,21 +135,21 @@ export class Queue<Input = unknown, Output = Input> {
       : null
   }
 
-  async #unheld(message: Settled, act: (id: Id) => Promise<boolean>): Promise<boolean> {
-    if (typeof message === 'object') return false
-    const id = idOf(message)
-    const found = await this.#messages.get(id)
-    if (found === null || found.queueId !== (await this.#id())) return false
-    try {
-      return await act(id)
-    } catch (error) {
-      if (PgqrsError.is(error, 'MESSAGE_HELD')) return false
-      throw error
-    }
+  /** Then this handle's attempt decides, even where it has lost the message. */
+  #wasReadHere(message: Settled): boolean {
+    return (typeof message === 'object' && message !== null) || this.#consumer.remembers(message)
   }
 
-  async #id(): Promise<Id> {
-    const [row] = await this.#database.run('getQueueByName', [this.name])
+  /** As an operator does: a message of this queue that nobody holds. */
+  async #remove(tx: unknown, id: IdInput, how: [archive: boolean, by: string | null]): Promise<boolean> {
+    const session = this.#database.in(tx)
+    const values = [await this.#id(session), idOf(id), ...how, false]
+    const [row] = await session.run('removeMessage', values)
+    return row?.result === 'done'
+  }
+
+  async #id(session: Session = this.#database): Promise<Id> {
+    const [row] = await session.run('getQueueByName', [this.name])
     if (row === undefined)
       throw new PgqrsError('QUEUE_NOT_FOUND', `Queue '${this.name}' does not exist.`, {
         hint: 'Create it first: pgqrs queue create NAME, or admin.createQueue(name).',

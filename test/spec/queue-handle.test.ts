@@ -77,7 +77,59 @@ describe("the queue's handle", () => {
     const [message] = await (await it.admin.getQueue(queue.name)).read()
     expect(await queue.archive(message!.id)).toBe(false)
     expect(await queue.deleteBatch([message!.id])).toEqual([false])
+    expect(await queue.extendVisibility(message!.id, '1h')).toBe(false)
     expect(await it.admin.queueMetrics(queue.name)).toMatchObject({ leasedCount: 1 })
+  })
+
+  test('gives false for what it lost, by its id too, and changes nothing', async () => {
+    const queue = await handle()
+    await queue.batchEnqueue(['a', 'b', 'c'])
+    const [a, b, c] = await queue.read()
+    await it.expireLeases(queue.name)
+    const other = await it.admin.getQueue(queue.name)
+    const [again] = await other.read(1)
+    expect(again!.id).toBe(a!.id)
+    expect(await queue.extendVisibility(a!.id, '1h')).toBe(false)
+    expect((await it.admin.queueMetrics(queue.name)).leasedCount).toBe(1)
+
+    // Given back by the other, so that nobody holds them: what was lost stays lost.
+    const messages = [again!, ...(await other.read())]
+    await it.pgqrs.consumer(queue.name).releaseBatch(messages)
+    expect(await queue.archive(a!.id)).toBe(false)
+    expect(await queue.deleteBatch([b!.id])).toEqual([false])
+    expect(await queue.extendVisibility(c!.id, '1h')).toBe(false)
+    expect((await it.admin.queueMetrics(queue.name)).pendingCount).toBe(3)
+  })
+
+  test('takes part in a transaction of the caller', async () => {
+    const queue = await handle()
+    const { id: unread } = await queue.enqueue('unread', { priority: 1 })
+    await queue.batchEnqueue(['a', 'b', 'c', 'd'])
+    const all = async (end: 'commit' | 'rollback') => {
+      const [a, b, c] = await queue.read(3)
+      return it.transaction(end, async (tx) => {
+        const [d] = await queue.read(1, { tx, lease: '10m' })
+        return [
+          d?.payload,
+          await queue.archive(a!.id, { tx, archivedBy: 'ada' }),
+          ...(await queue.deleteBatch([b!], { tx })),
+          await queue.failMessage(c!, 'no paper', { tx, dead: true }),
+          await queue.extendVisibility(d!.id, '1h', { tx }),
+          await queue.archive(unread, { tx }),
+        ]
+      })
+    }
+    const done = ['d', true, true, 'dead', true, true]
+    expect(await all('rollback')).toEqual(done)
+    expect(await it.admin.queueMetrics(queue.name)).toMatchObject({ leasedCount: 3, pendingCount: 2 })
+    await it.expireLeases(queue.name)
+    expect(await all('commit')).toEqual(done)
+    expect(await it.admin.queueMetrics(queue.name)).toMatchObject({
+      leasedCount: 1,
+      pendingCount: 0,
+      archivedCount: 2,
+      deadCount: 1,
+    })
   })
 
   test('touches no message of another queue', async () => {
