@@ -21,7 +21,6 @@ async function inChunks(count, add) {
 async function graphile(dsn, settings) {
   const utils = await makeWorkerUtils({ connectionString: dsn })
   await utils.migrate()
-  const quiet = { scope: () => quiet, error: console.error, warn() {}, info() {}, debug() {} }
   let filled = 0
   return {
     async fill(count) {

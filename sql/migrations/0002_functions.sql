@@ -69,6 +69,12 @@ begin
       message = 'pgqrs_enqueue: payload is null',
       hint = $hint$For a message without content give '{}' or 'null'::jsonb.$hint$;
   end if;
+  if delay is not null and due_at is not null then
+    raise exception using
+      errcode = 'invalid_parameter_value',
+      message = 'pgqrs_enqueue: delay and due_at are two ways to say the same',
+      hint = 'Give one of them.';
+  end if;
   if headers is not null and jsonb_typeof(headers) <> 'object' then
     raise exception using
       errcode = 'invalid_parameter_value',

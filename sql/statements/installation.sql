@@ -35,7 +35,7 @@ drop table if exists :"schema".pgqrs_archive, :"schema".pgqrs_messages, :"schema
 -- Functions may need the tables (they return their rows) and tables the functions (of their triggers).
 -- The schema's place is left open (and hidden from being filled here): each statement is rendered when it runs.
 select concat('drop function if exists :', '"schema".', quote_ident(p.proname),
-    '(', pg_catalog.pg_get_function_identity_arguments(p.oid), ')') as statement,
+    '(', pg_catalog.pg_get_function_identity_arguments(p.oid), ')') as statement, p.proname as name,
   p.prorettype = 'trigger'::regtype as of_trigger
 from pg_catalog.pg_proc p
 join pg_catalog.pg_namespace n on n.oid = p.pronamespace

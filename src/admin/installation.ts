@@ -3,6 +3,7 @@
 import type { Database, Session } from '../database/database.js'
 import { libraryVersion, migrations } from '../database/sql.generated.js'
 import { PgqrsError } from '../words/errors.js'
+import { expected } from './expected.generated.js'
 
 export interface InstallOptions {
   /** Makes the schema when it is not there. Default false. */
@@ -49,13 +50,16 @@ export async function install(database: Database, options: InstallOptions = {}):
   })
 }
 
+/** The functions that the migrations make: somebody's own that is called pgqrs_… stays. */
+const ours = new Set(expected.flatMap((line) => /^function (\w+)/.exec(line)?.[1] ?? []))
+
 /** Drops the tables with all that is in them, and the functions. Whether there was anything. */
 export async function uninstall(database: Database): Promise<boolean> {
   return database.transaction(async (session) => {
     await session.run('installLock')
     const [found] = await session.run('schemaExists')
     if (found?.installed !== true) return false
-    const functions = await session.run('listFunctions')
+    const functions = (await session.run('listFunctions')).filter(({ name }) => ours.has(name))
     for (const { statement, of_trigger } of functions) if (!of_trigger) await session.script(statement)
     await session.run('dropTables')
     for (const { statement, of_trigger } of functions) if (of_trigger) await session.script(statement)

@@ -189,7 +189,7 @@ $pgqrs$;
 create trigger pgqrs_queues_truncate after truncate on :"schema".pgqrs_queues
   for each statement execute function :"schema".pgqrs_keep_all_queues();
 ` },
-  { version: 2, name: 'functions', checksum: '6b7465fc1cd3b5dc', sql: `-- What happens to a message, as functions: enqueue, claim, and the settles (archive, delete, release, fail).
+  { version: 2, name: 'functions', checksum: '4781f31991a39b1c', sql: `-- What happens to a message, as functions: enqueue, claim, and the settles (archive, delete, release, fail).
 --
 -- Functions, because their plans are kept by the server's session, so that a claim costs the same through a
 -- pooler that allows no prepared statements, and because their plans can be pinned: each has its planner
@@ -259,6 +259,12 @@ begin
       errcode = 'null_value_not_allowed',
       message = 'pgqrs_enqueue: payload is null',
       hint = $hint$For a message without content give '{}' or 'null'::jsonb.$hint$;
+  end if;
+  if delay is not null and due_at is not null then
+    raise exception using
+      errcode = 'invalid_parameter_value',
+      message = 'pgqrs_enqueue: delay and due_at are two ways to say the same',
+      hint = 'Give one of them.';
   end if;
   if headers is not null and jsonb_typeof(headers) <> 'object' then
     raise exception using
@@ -852,7 +858,7 @@ values ($1::integer, $2::text, $3::text, $4::text)`,
   dropTables: `drop table if exists :"schema".pgqrs_archive, :"schema".pgqrs_messages, :"schema".pgqrs_workers,
   :"schema".pgqrs_queues, :"schema".pgqrs_migrations`,
   listFunctions: `select concat('drop function if exists :', '"schema".', quote_ident(p.proname),
-    '(', pg_catalog.pg_get_function_identity_arguments(p.oid), ')') as statement,
+    '(', pg_catalog.pg_get_function_identity_arguments(p.oid), ')') as statement, p.proname as name,
   p.prorettype = 'trigger'::regtype as of_trigger
 from pg_catalog.pg_proc p
 join pg_catalog.pg_namespace n on n.oid = p.pronamespace
@@ -928,6 +934,39 @@ where name > $1::text order by name limit $2::integer`,
 returning id, name, max_attempts, on_success, paused_at, created_at`,
   resumeQueue: `update :"schema".pgqrs_queues set paused_at = null where name = $1::text
 returning id, name, max_attempts, on_success, paused_at, created_at`,
+  moveTimesBack: `with moved as (select $1::bigint * interval '1 millisecond' as back
+), locked as materialized (
+  select m.id from :"schema".pgqrs_messages m order by m.id for update
+), messages as (
+  update :"schema".pgqrs_messages m
+  set due_at = m.due_at - moved.back, enqueued_at = m.enqueued_at - moved.back,
+    leased_until = m.leased_until - moved.back, dequeued_at = m.dequeued_at - moved.back
+  from moved where m.id in (select l.id from locked l)
+  returning m.id
+), archive as (
+  update :"schema".pgqrs_archive a
+  set due_at = a.due_at - moved.back, enqueued_at = a.enqueued_at - moved.back,
+    dequeued_at = a.dequeued_at - moved.back, archived_at = a.archived_at - moved.back
+  from moved
+), workers as (
+  update :"schema".pgqrs_workers w
+  set started_at = w.started_at - moved.back, heartbeat_at = w.heartbeat_at - moved.back,
+    stopped_at = w.stopped_at - moved.back
+  from moved
+), queues as (
+  update :"schema".pgqrs_queues q
+  set created_at = q.created_at - moved.back, paused_at = q.paused_at - moved.back
+  from moved
+  returning q.name
+)
+select (select count(*) from messages) as messages, (select count(pg_notify(:'channel', q.name)) from queues q) as woken`,
+  workLeft: `select exists (
+  select from :"schema".pgqrs_messages m
+  join :"schema".pgqrs_queues q on q.id = m.queue_id
+  where q.name = any ($1::text[])
+    and case when m.leased_until > clock_timestamp() then m.leased_by = any ($2::bigint[])
+      else m.due_at <= clock_timestamp() and q.paused_at is null end
+) as work_left`,
   verifyColumns: `select c.relname as table_name, a.attname as column_name,
   concat(
     pg_catalog.format_type(a.atttypid, a.atttypmod),
