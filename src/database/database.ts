@@ -3,7 +3,15 @@
 import { createHash } from 'node:crypto'
 import { PgqrsError } from '../words/errors.js'
 import { schemaNameProblem } from '../words/names.js'
-import type { Driver, Executor, Listener, Row, Statement, TransactionExecutor } from './driver.js'
+import type {
+  Driver,
+  Executor,
+  Listener,
+  Row,
+  Statement,
+  TransactionExecutor,
+  TransactionLimits,
+} from './driver.js'
 import { isPgPool, PgDriver, type PgPool } from './drivers/pg.js'
 import { Notifier } from './notifier.js'
 import { statements } from './sql.generated.js'
@@ -32,6 +40,7 @@ export interface Defaults {
 }
 
 const builtIn: Defaults = { schema: 'public', defaultLockTimeSeconds: 5, defaultMaxBatchSize: 100 }
+const notifyTimeoutMs = 10_000
 const rider = Symbol.for('pgqrs.database')
 
 export class Database implements Session {
@@ -50,7 +59,8 @@ export class Database implements Session {
       throw new PgqrsError('CONFIG_INVALID', `schema: ${JSON.stringify(defaults.schema)}: ${problem}.`)
     this.driver = driver
     this.defaults = defaults
-    this.notifier = new Notifier((queues) => this.run('notify', [queues]))
+    // With a limit: it is sent for news that is old by then, and must not keep a dead connection.
+    this.notifier = new Notifier((queues) => this.within(notifyTimeoutMs).run('notify', [queues]))
     this.#identifier = `"${defaults.schema.replaceAll('"', '""')}"`
     this.#literal = `'${defaults.schema.replaceAll("'", "''")}'`
     this.#mark = createHash('sha256').update(defaults.schema).digest('hex').slice(0, 8)
@@ -104,10 +114,13 @@ export class Database implements Session {
   }
 
   /** Runs `work` in a transaction of its own. */
-  transaction<T>(work: (session: TransactionSession) => Promise<T>): Promise<T> {
-    return this.driver.transaction((tx: TransactionExecutor) =>
-      work({ ...this.#session(tx), script: (sql) => tx.script(this.#render(sql)), client: tx.client }),
-    )
+  transaction<T>(work: (session: TransactionSession) => Promise<T>, limits?: TransactionLimits): Promise<T> {
+    const session = (tx: TransactionExecutor) => ({
+      ...this.#session(tx),
+      script: (sql: string) => tx.script(this.#render(sql)),
+      client: tx.client,
+    })
+    return this.driver.transaction((tx) => work(session(tx)), limits)
   }
 
   /** Closes what the driver has opened. */

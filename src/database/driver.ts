@@ -18,8 +18,8 @@ export type Row = Record<string, any>
 /** Runs statements, on some connection of the pool or inside one transaction. */
 export interface Executor {
   /**
-   * @param timeoutMs gives up after so long, with DATABASE_UNAVAILABLE, and never uses the connection again: nobody
-   *   knows then whether the statement was carried out. By default it waits
+   * @param timeoutMs gives up after so long, be it for a connection or for the answer, with DATABASE_UNAVAILABLE, and
+   *   never uses the connection again: nobody knows then whether the statement was carried out. By default it waits
    */
   run(statement: Statement, values: readonly unknown[], timeoutMs?: number): Promise<Row[]>
 }
@@ -39,9 +39,17 @@ export interface Listener {
   close(): Promise<void>
 }
 
+/** What ends a transaction that does not end by itself. By default nothing does. */
+export interface TransactionLimits {
+  /** For the connection and for each statement but the caller's own. */
+  timeoutMs?: number
+  /** Once it is aborted, the connection is cut: what waits for it fails, and nothing is committed later. */
+  until?: AbortSignal
+}
+
 export interface Driver extends Executor {
   /** Begins a transaction, commits when `work` resolves, rolls back when it rejects. */
-  transaction<T>(work: (tx: TransactionExecutor) => Promise<T>): Promise<T>
+  transaction<T>(work: (tx: TransactionExecutor) => Promise<T>, limits?: TransactionLimits): Promise<T>
   /**
    * An executor inside a transaction that the caller began, on the caller's own client.
    * @throws PgqrsError ARGUMENT_INVALID when it is no client of this driver

@@ -21,6 +21,10 @@ const bySqlstate: Record<string, { code: ErrorCode; hint?: string }> = {
   '42501': { code: 'PERMISSION_DENIED', hint: 'Grant the role what it needs, or connect as another.' },
   '57014': { code: 'DATABASE_TIMEOUT', hint: 'The statement was cancelled or took longer than is allowed.' },
   '55P03': { code: 'DATABASE_TIMEOUT', hint: 'Another transaction holds a lock; try again.' },
+  '25006': {
+    code: 'DATABASE_UNAVAILABLE',
+    hint: 'This server is a standby, or the transaction is read only: connect to the primary.',
+  },
   '25P02': {
     code: 'DATABASE_ERROR',
     hint: 'An earlier statement of this transaction failed: roll it back and begin again.',
@@ -50,8 +54,17 @@ const closedText = /pool after calling end/i
 /** Whether the connection, not the statement, is what failed; such a connection is never used again. */
 export function isConnectionError(error: unknown): boolean {
   const { code, message } = (error ?? {}) as ServerError
-  if (code !== undefined && (connectionCodes.has(code) || /^(08|57P|53300)/.test(code))) return true
+  // 25006, read only: what was the primary is a standby now; another connection may lead to the new primary.
+  if (code !== undefined && (connectionCodes.has(code) || /^(08|57P|53300|25006)/.test(code))) return true
   return code === undefined && connectionTexts.test(message ?? '')
+}
+
+/** Whether the same statement may succeed when it is tried again, without anybody changing anything in it. */
+export function isPassing(error: unknown): boolean {
+  if (!PgqrsError.is(error)) return false
+  if (error.code === 'DATABASE_UNAVAILABLE' || error.code === 'DATABASE_TIMEOUT') return true
+  // A deadlock, a conflict of transactions, no memory, no disk, too many connections.
+  return /^(40|53)/.test(String(error.details.sqlstate ?? ''))
 }
 
 /** The error as pgqrs gives it to its caller: what happened, and what to do. */

@@ -2,28 +2,29 @@
 // database is away, and saying once that it went and once that it came back.
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Database, Session } from '../database/database.js'
-import { PgqrsError } from '../words/errors.js'
+import { isPassing } from '../database/sqlstates.js'
 import type { Reporter } from './events.js'
 
-/** Longer than any statement of a worker takes; shorter than anybody waits for one that hangs. */
-const timeoutMs = 15_000
 const firstPauseMs = 50
 const longestPauseMs = 2_000
 
-const passing = new Set(['DATABASE_UNAVAILABLE', 'DATABASE_TIMEOUT'])
-
-/** Whether the database may answer when it is asked again. */
-export function isPassing(error: unknown): boolean {
-  return PgqrsError.is(error) && passing.has(error.code)
-}
-
 export class Calls {
   readonly session: Session
+  /** After which a call is given up. */
+  readonly timeoutMs: number
+  readonly #database: Database
   readonly #reporter: Reporter
 
-  constructor(database: Database, reporter: Reporter) {
+  constructor(database: Database, reporter: Reporter, timeoutMs: number) {
+    this.timeoutMs = timeoutMs
     this.session = database.within(timeoutMs)
+    this.#database = database
     this.#reporter = reporter
+  }
+
+  /** A session whose calls are given up sooner. */
+  within(timeoutMs: number): Session {
+    return timeoutMs < this.timeoutMs ? this.#database.within(timeoutMs) : this.session
   }
 
   /**

@@ -1,15 +1,21 @@
 // Hears that queues have news: LISTEN on a connection of its own. Whether notifications really arrive is found out
-// by sending one to oneself: a pooler takes the LISTEN and delivers nothing. Without ears a worker polls.
+// by sending one to oneself: a pooler takes the LISTEN and delivers nothing, and a connection whose other end is gone
+// says nothing either, so it is done again from time to time. Without ears a worker polls.
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Database } from '../database/database.js'
 import type { Listener } from '../database/driver.js'
 import { askedOfWorkers } from '../database/notifier.js'
+import { isPassing } from '../database/sqlstates.js'
 import type { Calls } from './calls.js'
 import type { Reporter } from './events.js'
 
 const proofMs = 3_000
 const firstPauseMs = 100
-const longestPauseMs = 30_000
+/** While the database is away; and where it answers and listening does not work. */
+const longestPauseMs = { away: 2_000, deaf: 30_000 }
+const pooled =
+  'LISTEN was accepted and delivers nothing: the connection goes through a pooler. Give listenDsn, a DSN that goes straight to the server.'
+const silent = 'The connection that listens has gone silent.'
 
 export class Ears {
   readonly #database: Database
@@ -44,29 +50,27 @@ export class Ears {
   async run(): Promise<void> {
     const { signal } = this.#stopped
     for (let failures = 0; !signal.aborted; failures++) {
+      let longestMs = longestPauseMs.deaf
       try {
         await this.#listenOnce(() => {
           failures = 0
         })
       } catch (error) {
         if (!signal.aborted) this.#reporter.degraded('listen', error)
+        if (isPassing(error)) longestMs = longestPauseMs.away
       }
       if (signal.aborted) return
-      const wait =
-        Math.min(longestPauseMs, firstPauseMs * 2 ** Math.min(failures, 10)) * (0.5 + Math.random() / 2)
+      const wait = Math.min(longestMs, firstPauseMs * 2 ** Math.min(failures, 10)) * (0.5 + Math.random() / 2)
       await pause(wait, undefined, { signal }).catch(() => {})
     }
   }
 
   async #listenOnce(proven: () => void): Promise<void> {
     const { signal } = this.#stopped
-    const proof = `?${Math.random().toString(36).slice(2)}`
-    let prove = () => {}
-    const arrived = new Promise<void>((resolve) => {
-      prove = resolve
-    })
+    let proof = ''
+    let arrive = () => {}
     const heard = (queue: string) => {
-      if (queue === proof) prove()
+      if (queue === proof) arrive()
       else if (queue === askedOfWorkers) this.#asked()
       else if (!queue.startsWith('?')) this.#news(queue)
     }
@@ -79,23 +83,52 @@ export class Ears {
       signal.addEventListener('abort', () => resolve(), { once: true })
       if (signal.aborted) resolve()
     })
-    try {
-      await this.#calls.session.run('notify', [[proof]])
-      const late = pause(proofMs, undefined, { signal, ref: false }).then(() => {
-        throw new Error(
-          'LISTEN was accepted and delivers nothing: the connection goes through a pooler. Give listenDsn, a DSN that goes straight to the server.',
-        )
+    const over = Promise.race([ended, stopped])
+    const prove = async (complaint: string) => {
+      proof = `?${Math.random().toString(36).slice(2)}`
+      const arrived = new Promise<void>((resolve) => {
+        arrive = resolve
+      })
+      await Promise.race([this.#calls.session.run('notify', [[proof]]), over])
+      const waiting = new AbortController()
+      const late = pause(proofMs, undefined, { signal: waiting.signal }).then(() => {
+        throw new Error(complaint)
       })
       late.catch(() => {})
-      await Promise.race([arrived, late, ended, stopped])
+      await Promise.race([arrived, late, over]).finally(() => waiting.abort())
+    }
+    try {
+      await prove(pooled)
       if (signal.aborted) return
       proven()
       this.#reporter.recovered('listen')
       // What was said while nobody listened.
       this.#news()
-      await Promise.race([ended, stopped])
+      while (!signal.aborted) {
+        await Promise.race([this.#doubt(), over])
+        if (signal.aborted) return
+        await prove(silent).catch((error) => {
+          // That it could not be sent says nothing of the ears.
+          if (!isPassing(error)) throw error
+        })
+      }
     } finally {
       await listener.close()
     }
+  }
+
+  /** Until it is time to ask whether the connection still hears: at once when others had trouble and have it no more. */
+  async #doubt(): Promise<void> {
+    const { emitter } = this.#reporter
+    const over = new AbortController()
+    const recovered = new Promise<void>((resolve) => {
+      const resolved = () => resolve()
+      emitter.on('recovered', resolved)
+      over.signal.addEventListener('abort', () => emitter.off('recovered', resolved))
+    })
+    const waited = pause(2 * this.#calls.timeoutMs * (0.75 + Math.random() / 2), undefined, {
+      signal: AbortSignal.any([over.signal, this.#stopped.signal]),
+    }).catch(() => {})
+    await Promise.race([recovered, waited]).finally(() => over.abort())
   }
 }

@@ -1,8 +1,10 @@
 // Fetches for all lanes of a worker: in one statement for those that want messages now, and sleeps when none does,
 // until a notification, the time at which a delayed message is due, or the poll that is the net below both.
 import type { Row } from '../database/driver.js'
+import { isPassing } from '../database/sqlstates.js'
+import { queueOfRow } from '../tables/queues.js'
 import { PgqrsError } from '../words/errors.js'
-import { type Calls, isPassing } from './calls.js'
+import type { Calls } from './calls.js'
 import type { Reporter } from './events.js'
 import type { Lane } from './lane.js'
 
@@ -16,6 +18,8 @@ export interface Fetching {
 
 const longestSleepMs = 60_000
 const betweenAsksMs = 50
+/** When the next message is due is asked again after so long, though nobody said that it has changed. */
+const askAgainMs = 5_000
 
 export class Fetcher {
   readonly #lanes: readonly Lane[]
@@ -24,7 +28,10 @@ export class Fetcher {
   readonly #fetching: Fetching
   readonly #stopped = new AbortController()
   #wake: () => void = () => {}
+  #poll: NodeJS.Timeout | undefined
   #due: NodeJS.Timeout | undefined
+  #dueAt = Number.POSITIVE_INFINITY
+  #changed = true
   #asking = false
   #askedAt = Number.NEGATIVE_INFINITY
 
@@ -37,7 +44,12 @@ export class Fetcher {
 
   /** A queue has news, or, without a name, any may have. */
   news(queue?: string): void {
-    for (const lane of this.#lanes) if (queue === undefined || lane.queue === queue) lane.dry = false
+    this.#changed = true
+    this.#stir(queue)
+  }
+
+  #stir(queue?: string): void {
+    for (const lane of this.#lanes) if (queue === undefined || lane.queue === queue) lane.stir()
     this.#wake()
   }
 
@@ -46,14 +58,29 @@ export class Fetcher {
     this.#wake()
   }
 
+  /** A message will be due in so many milliseconds: looks for it then. */
+  dueIn(ms: number): void {
+    const at = performance.now() + Math.min(longestSleepMs, Math.max(0, Math.ceil(ms)))
+    // What is due before that asks for what comes after it.
+    if (at >= this.#dueAt || this.#stopped.signal.aborted) return
+    clearTimeout(this.#due)
+    this.#dueAt = at
+    this.#due = setTimeout(() => {
+      this.#dueAt = Number.POSITIVE_INFINITY
+      this.news()
+    }, at - performance.now())
+  }
+
   stop(): void {
     this.#stopped.abort()
+    clearTimeout(this.#poll)
     clearTimeout(this.#due)
     this.#wake()
   }
 
   async run(): Promise<void> {
     const { signal } = this.#stopped
+    this.#keepPolling()
     while (!signal.aborted) {
       const wanting = this.#lanes.filter((lane) => lane.wants() > 0)
       if (wanting.length === 0) {
@@ -62,7 +89,7 @@ export class Fetcher {
       }
       try {
         await this.#calls.persistently(() => this.#fetch(wanting), { until: signal })
-        if (wanting.every((lane) => lane.dry)) await this.#askWhenDue()
+        if (wanting.some((lane) => lane.dry)) await this.#askWhenDue()
       } catch (error) {
         if (signal.aborted) return
         for (const lane of wanting) lane.dry = true
@@ -73,13 +100,19 @@ export class Fetcher {
 
   async #fetch(lanes: readonly Lane[]): Promise<void> {
     const asked = performance.now()
-    const wanted = lanes.map((lane) => ({ lane, count: lane.wants(), start: lane.start() }))
+    const wanted = lanes.map((lane) => ({
+      lane,
+      count: lane.wants(),
+      start: lane.start(),
+      stirred: lane.stirred,
+    }))
     const rows = await this.#claim(wanted)
     const took = performance.now() - asked
-    for (const { lane, count, start } of wanted) {
+    if (rows.some((row) => !lanes.some(({ info }) => info?.id === row.queue_id))) await this.#findAgain(lanes)
+    for (const { lane, count, start, stirred } of wanted) {
       const own = lanes.length === 1 ? rows : rows.filter((row) => row.queue_id === lane.info?.id)
       lane.head.found(start, own, took)
-      lane.dry = own.length < count
+      lane.dry = own.length < count && lane.stirred === stirred
       if (own.length === 0) continue
       // Counted from before the question: the database counts from later on.
       lane.accept(own, asked + lane.settings.leaseMs)
@@ -119,9 +152,21 @@ export class Fetcher {
     }
   }
 
-  /** Not after each look: where messages trickle in, the answer of a moment ago will do. */
+  /** Queues that were deleted and made again under the worker are others now; it registers for them anew. */
+  async #findAgain(lanes: readonly Lane[]): Promise<void> {
+    for (const lane of lanes) {
+      const [row] = await this.#calls.session.run('getQueueByName', [lane.queue])
+      if (row === undefined || row.id === lane.info?.id) continue
+      lane.info = queueOfRow(row)
+      lane.workerId = null
+    }
+  }
+
+  /** Not after each look: where messages trickle in, or nothing happens, the answer of a moment ago will do. */
   async #askWhenDue(): Promise<void> {
-    const wait = this.#askedAt + betweenAsksMs - performance.now()
+    const since = performance.now() - this.#askedAt
+    if (!this.#changed && since < askAgainMs) return
+    const wait = betweenAsksMs - since
     if (wait > 0) {
       if (this.#asking) return
       this.#asking = true
@@ -132,20 +177,28 @@ export class Fetcher {
       return
     }
     this.#askedAt = performance.now()
+    this.#changed = false
     const queues = this.#lanes.filter((lane) => lane.dry && !lane.suspended).map((lane) => lane.queue)
     const [row] = await this.#calls.session.run('nextDue', [queues]).catch(() => [])
-    clearTimeout(this.#due)
-    if (typeof row?.in_ms !== 'number') return
-    this.#due = setTimeout(() => this.news(), Math.min(longestSleepMs, Math.max(0, Math.ceil(row.in_ms))))
+    if (typeof row?.in_ms === 'number') this.dueIn(row.in_ms)
   }
 
-  /** Until something wakes it, or for the time between polls. */
+  /** On a clock of its own: a queue that is always busy keeps nobody from looking into the others. */
+  #keepPolling(): void {
+    this.#poll = setTimeout(
+      () => {
+        this.#stir()
+        this.#keepPolling()
+      },
+      this.#fetching.pollMs * (0.75 + Math.random() / 4),
+    )
+  }
+
+  /** Until something wakes it. */
   async #sleep(): Promise<void> {
     if (this.#stopped.signal.aborted) return
     await new Promise<void>((resolve) => {
-      const poll = setTimeout(() => this.news(), this.#fetching.pollMs * (0.75 + Math.random() / 4))
       this.#wake = () => {
-        clearTimeout(poll)
         this.#wake = () => {}
         resolve()
       }

@@ -1,8 +1,9 @@
 // Calls handlers: with one message or with a batch, checked by the schema, with a limit on their time; and says for
 // each message what came of it.
 import { settleArchive, settleDelete } from '../consumer/settles.js'
-import type { Database } from '../database/database.js'
-import { type Duration, durationMs } from '../words/duration.js'
+import type { Database, TransactionSession } from '../database/database.js'
+import { isPassing } from '../database/sqlstates.js'
+import { type Duration, durationMs, longestTimerMs } from '../words/duration.js'
 import { PgqrsError } from '../words/errors.js'
 import type { Message } from '../words/message.js'
 import { encodePayload } from '../words/payload.js'
@@ -104,8 +105,11 @@ export class Handling {
       throw new PgqrsError('ARGUMENT_INVALID', 'tx has settled this message already; it can be used once.')
     const late = group.find((held) => !Leases.holds(held))
     if (late !== undefined) throw leaseLost(late.id)
-    const result = await this.#database.transaction(async (session) => {
+    let worked: { result: T } | undefined
+    const inside = async (session: TransactionSession) => {
       const value = await work(session.client)
+      // A renewal that waits for the rows finds them gone; the answer to the commit says more.
+      for (const held of group) held.committing = true
       // The rows are locked from here to the commit: nobody can be given the messages in between.
       const accepted = deletes(lane)
         ? await settleDelete(session, group)
@@ -118,10 +122,25 @@ export class Handling {
           this.#lose(lane, held)
           throw leaseLost(held.id)
         }
+      worked = { result: value }
       return value
-    })
-    for (const held of group) held.settled = true
-    return result
+    }
+    const limits = { timeoutMs: this.#settler.callTimeoutMs, until: lossOf(group) }
+    try {
+      const result = await this.#database.transaction(inside, limits)
+      for (const held of group) held.settled = true
+      return result
+    } catch (error) {
+      // Its answer was lost on the way: it may be committed all the same.
+      if (worked !== undefined && isPassing(error) && !deletes(lane))
+        if (await this.#settler.areArchived(group)) {
+          for (const held of group) held.settled = true
+          return worked.result
+        }
+      for (const held of group) held.committing = false
+      const lost = group.find(({ state }) => state === 'gone')
+      throw lost === undefined ? error : leaseLost(lost.id)
+    }
   }
 
   proof(held: Held) {
@@ -131,6 +150,19 @@ export class Handling {
 
 export function deletes(lane: Lane): boolean {
   return (lane.settings.onSuccess ?? lane.info?.onSuccess) === 'delete'
+}
+
+/** Aborted when what is done for these messages must not be committed any more. A stop leaves time to commit. */
+function lossOf(group: readonly Held[]): AbortSignal {
+  const loss = new AbortController()
+  for (const { signal } of group) {
+    const aborted = () => {
+      if (!PgqrsError.is(signal.reason, 'CLOSED')) loss.abort(signal.reason)
+    }
+    signal.addEventListener('abort', aborted, { once: true })
+    if (signal.aborted) aborted()
+  }
+  return loss.signal
 }
 
 /** @throws PgqrsError PAYLOAD_INVALID when the result is no JSON */
@@ -161,7 +193,7 @@ async function checked(lane: Lane, { message }: Held): Promise<Message> {
 /** The slot is not blocked by a handler that takes too long: it has failed, and its signal says so. */
 async function withinTime(handler: () => unknown, lane: Lane, group: readonly Held[]): Promise<unknown> {
   const { timeoutMs } = lane.settings
-  if (timeoutMs === null) return handler()
+  if (timeoutMs === null || timeoutMs > longestTimerMs) return handler()
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {

@@ -9,6 +9,8 @@ export class Held {
   deadline: number
   /** Waiting in the buffer, with its handler, on the way to its settle, or no longer ours. */
   state: 'waiting' | 'running' | 'settling' | 'gone' = 'waiting'
+  /** About to be settled inside the handler's own transaction: its row may be gone before the answer is here. */
+  committing = false
   /** Settled inside the handler's own transaction. */
   settled = false
   /** The worker stops and has aborted the handler: what it throws now is no failure of the message. */

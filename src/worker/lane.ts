@@ -111,7 +111,8 @@ export class Lane {
   }
 
   #ahead(): number {
-    if (this.#averageMs === null) return Math.min(this.settings.prefetch, this.#slots)
+    // Until a handler has shown how long it takes, it may be long.
+    if (this.#averageMs === null) return 0
     const pace = this.#slots / Math.max(this.#averageMs, 0.01)
     return Math.min(this.settings.prefetch, Math.floor(pace * horizonMs))
   }

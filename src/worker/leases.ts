@@ -1,5 +1,5 @@
 // Keeps the leases of all that a worker holds: renewed in one statement, and given up in time where that fails.
-import { isPassing } from './calls.js'
+import { isPassing } from '../database/sqlstates.js'
 import type { Reporter } from './events.js'
 import type { Held } from './held.js'
 import type { Lane } from './lane.js'
@@ -8,6 +8,7 @@ import type { Settler } from './settler.js'
 /** A lease is renewed when a third of it has passed, so that two tries may fail. */
 const renewAfter = 1 / 3
 const shortestTickMs = 20
+const longestTickMs = 60_000
 /** A lease that is over so soon is taken for lost: the settle would not arrive in time. */
 const marginMs = 20
 
@@ -36,7 +37,7 @@ export class Leases {
     const shortest = Math.min(...this.#lanes.map((lane) => lane.settings.leaseMs))
     const tick = () => {
       if (this.#stopped) return
-      this.#timer = setTimeout(tick, Math.max(shortestTickMs, shortest / 12))
+      this.#timer = setTimeout(tick, Math.min(longestTickMs, Math.max(shortestTickMs, shortest / 12)))
       this.#giveUpTheLate()
       void this.#renew()
     }
@@ -79,7 +80,7 @@ export class Leases {
         if (answers[i]) held.deadline = asked + lane.settings.leaseMs
         // What is on its way to its settle may have been settled in the meantime: its own answer counts.
         else if (held.state === 'waiting' || held.state === 'running') {
-          if (!held.settled) this.#lost(lane, held)
+          if (!held.settled && !held.committing) this.#lost(lane, held)
         }
       }
     } catch (error) {

@@ -1,5 +1,5 @@
 // What a worker can be told, with its defaults and bounds.
-import { type Duration, durationMs } from '../words/duration.js'
+import { type Duration, durationMs, longestTimerMs } from '../words/duration.js'
 import { PgqrsError } from '../words/errors.js'
 import type { Message } from '../words/message.js'
 import { checkOptions, wholeNumber } from '../words/options.js'
@@ -79,6 +79,8 @@ export interface WorkerOptions extends ServeOptions {
   listen?: boolean
   /** Where to listen, when the pool goes through a pooler, which delivers no notifications. */
   listenDsn?: string
+  /** A call to the database that takes longer is given up and made again. Default 15 s, at least 100 ms. */
+  callTimeout?: Duration
   /** Messages fetched ahead at most, for each queue. Default 1,000, from 0; slow handlers get fewer. */
   prefetch?: number
   /** Handlers that run at once for all queues of this worker together. Default: no limit but the queues' own. */
@@ -109,6 +111,7 @@ export interface WorkerSettings {
   readonly pollMs: number
   readonly listen: boolean
   readonly listenDsn: string | undefined
+  readonly callTimeoutMs: number
   readonly totalConcurrency: number
   readonly strict: boolean
 }
@@ -120,6 +123,7 @@ const workerKeys = [
   'pollInterval',
   'listen',
   'listenDsn',
+  'callTimeout',
   'prefetch',
   'totalConcurrency',
   'order',
@@ -138,9 +142,13 @@ export function workerSettings(options: WorkerOptions): WorkerSettings {
         : wholeNumber(totalConcurrency, 'totalConcurrency', 1, 100_000),
     strict: order === 'strict',
     name: options.name ?? null,
-    pollMs: durationMs(options.pollInterval ?? 800, 'pollInterval', { atLeastMs: 10 }),
+    pollMs: Math.min(
+      durationMs(options.pollInterval ?? 800, 'pollInterval', { atLeastMs: 10 }),
+      longestTimerMs,
+    ),
     listen: options.listen ?? true,
     listenDsn: options.listenDsn,
+    callTimeoutMs: durationMs(options.callTimeout ?? '15s', 'callTimeout', { atLeastMs: 100 }),
   }
 }
 

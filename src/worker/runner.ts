@@ -14,10 +14,19 @@ export class Runner {
   readonly #settler: Settler
   readonly #reporter: Reporter
   readonly #handling: Handling
+  readonly #dueIn: (ms: number) => void
 
-  constructor(database: Database, settler: Settler, reporter: Reporter, archivedBy: string | null) {
+  /** @param dueIn told in how many milliseconds a message will be due again */
+  constructor(
+    database: Database,
+    settler: Settler,
+    reporter: Reporter,
+    archivedBy: string | null,
+    dueIn: (ms: number) => void,
+  ) {
     this.#settler = settler
     this.#reporter = reporter
+    this.#dueIn = dueIn
     this.#handling = new Handling(database, settler, archivedBy, (lane, held) => this.lose(lane, held))
   }
 
@@ -43,7 +52,12 @@ export class Runner {
         one !== undefined && 'result' in one
           ? this.#succeed(lane, held, one.result, durationMs)
           : this.#fail(lane, held, one?.error, durationMs)
-      void settle.catch((error) => reporter.tell('error', error)).finally(settled)
+      void settle
+        .catch((error) => {
+          reporter.tell('error', error)
+          this.lose(lane, held)
+        })
+        .finally(settled)
     }
   }
 
@@ -108,7 +122,10 @@ export class Runner {
     held.state = 'gone'
     reporter.counters[outcome] += 1
     if (outcome === 'dead') reporter.tell('dead', { queue, message, error })
-    else reporter.tell('retried', { queue, message, error, delayMs: delayMs ?? 0 })
+    else {
+      reporter.tell('retried', { queue, message, error, delayMs: delayMs ?? 0 })
+      this.#dueIn(delayMs ?? 0)
+    }
   }
 
   /** Whether there is something left to settle; a message that was given up or lost has its answer already. */

@@ -20,6 +20,10 @@ import type { Calls } from './calls.js'
 
 const together = { maxItems: 1_000, maxWeight: Number.POSITIVE_INFINITY }
 const renewedTogether = 5_000
+/** A renewal that hangs is given up while the lease leaves time for another, but not before it had a chance. */
+const renewWithin = { partOfLease: 1 / 4, leastMs: 250 }
+/** Beyond this time somebody else has the messages anyway. */
+const settleForMs = 120_000
 
 export class Settler {
   readonly #calls: Calls
@@ -59,9 +63,24 @@ export class Settler {
   /** Renews leases in as few statements as can be; answers in order. Tried once: the caller knows what time is left. */
   async renew(held: readonly (HeldMessage & { leaseMs: number })[]): Promise<boolean[]> {
     const answers: boolean[] = []
+    const shortestMs = Math.min(...held.map(({ leaseMs }) => leaseMs))
+    const session = this.#calls.within(
+      Math.max(renewWithin.leastMs, Math.round(shortestMs * renewWithin.partOfLease)),
+    )
     for (let from = 0; from < held.length; from += renewedTogether)
-      answers.push(...(await renewLeases(this.#calls.session, held.slice(from, from + renewedTogether))))
+      answers.push(...(await renewLeases(session, held.slice(from, from + renewedTogether))))
     return answers
+  }
+
+  /** After which a call is given up. */
+  get callTimeoutMs(): number {
+    return this.#calls.timeoutMs
+  }
+
+  /** Whether these attempts were archived by a transaction whose commit was never answered. */
+  async areArchived(items: readonly HeldMessage[]): Promise<boolean> {
+    const fates = await this.#calls.persistently((session) => fatesOf(session, items), { forMs: settleForMs })
+    return fates.every(({ outcome }) => outcome === 'archived')
   }
 
   async #counted<T>(answer: Promise<T>): Promise<T> {
@@ -88,8 +107,7 @@ export class Settler {
             const fates = await fatesOf(session, items)
             return answers.map((answer, i) => (answer === false ? answerOf(fates[i] as Fate) : answer))
           },
-          // Beyond this time somebody else has the messages anyway.
-          { forMs: 120_000 },
+          { forMs: settleForMs },
         ),
       together,
     )

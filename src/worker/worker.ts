@@ -1,6 +1,6 @@
 // A worker: serves queues with handlers, by itself, until it is stopped.
 import type { Database } from '../database/database.js'
-import { type Duration, durationMs } from '../words/duration.js'
+import { type Duration, durationMs, longestTimerMs } from '../words/duration.js'
 import { PgqrsError } from '../words/errors.js'
 import { Calls } from './calls.js'
 import { Ears } from './ears.js'
@@ -46,17 +46,21 @@ export class Worker {
     this.#ended = resolve
   })
   #idle: (() => void)[] = []
+  /** Handlers were not begun because so many settles waited. */
+  #unsettled = false
   #filling: NodeJS.Timeout | undefined
 
   /** Starts at once. @throws PgqrsError ARGUMENT_INVALID */
   constructor(database: Database, served: readonly Served[], options: WorkerOptions) {
     const settings = workerSettings(options)
     const reporter = this.#reporter
-    const calls = new Calls(database, reporter)
+    const calls = new Calls(database, reporter, settings.callTimeoutMs)
     this.#lanes = lanesOf(served, options)
     this.#turns = new Turns(this.#lanes, settings)
     this.#settler = new Settler(calls)
-    this.#runner = new Runner(database, this.#settler, reporter, settings.name)
+    this.#runner = new Runner(database, this.#settler, reporter, settings.name, (ms) =>
+      this.#fetcher.dueIn(ms),
+    )
     this.#leases = new Leases(this.#lanes, this.#settler, reporter, (lane, held) => this.#lose(lane, held))
     this.#ears = settings.listen
       ? new Ears(
@@ -212,10 +216,11 @@ export class Worker {
       const group = lane.take()
       if (group.length > 0) this.#begin(lane, group)
     }
+    this.#unsettled = this.#settler.pending >= mostUnsettled
     const soonest = this.#turns.soonestMs()
     if (soonest === null || this.#stopping.signal.aborted) return
     clearTimeout(this.#filling)
-    this.#filling = setTimeout(() => this.#pump(), Math.ceil(soonest))
+    this.#filling = setTimeout(() => this.#pump(), Math.min(longestTimerMs, Math.ceil(soonest)))
   }
 
   #begin(lane: Lane, group: readonly Held[]): void {
@@ -233,7 +238,8 @@ export class Worker {
   }
 
   #settled(): void {
-    if (this.#settler.pending === mostUnsettled - 1 || this.#settler.pending === 0) this.#pump()
+    // They are answered by the hundred: no one number of them is sure to be seen.
+    if (this.#unsettled || this.#settler.pending === 0) this.#pump()
     this.#checkIdle()
   }
 

@@ -1,8 +1,17 @@
 // The driver for the package `pg` (node-postgres): a pool of pgqrs or of the program's own.
 import pg from 'pg'
 import { PgqrsError } from '../../words/errors.js'
-import type { Driver, Executor, Listener, Row, Statement, TransactionExecutor } from '../driver.js'
+import type {
+  Driver,
+  Executor,
+  Listener,
+  Row,
+  Statement,
+  TransactionExecutor,
+  TransactionLimits,
+} from '../driver.js'
 import { isConnectionError, translate } from '../sqlstates.js'
+import { Connects } from './connects.js'
 import { parserOf } from './pg-types.js'
 
 interface Query {
@@ -21,6 +30,7 @@ export interface PgClient {
 
 export interface PgPoolClient extends PgClient {
   release(broken?: boolean): void
+  readonly connection?: { readonly stream?: { destroy(): void } }
   on(event: 'error', listener: () => void): unknown
   off(event: 'error', listener: () => void): unknown
 }
@@ -43,6 +53,10 @@ export function isPgPool(pool: unknown): pool is PgPool {
 }
 
 const listenTimeoutMs = 10_000
+/** How long a goodbye may take: on a dead network it is never answered. */
+const goodbyeMs = 1_000
+/** A connection that says nothing for so long is asked by the system whether its other end is there. */
+const keepAlive = { keepAlive: true, keepAliveInitialDelayMillis: 10_000 }
 const types = { getTypeParser: parserOf }
 
 /**
@@ -53,12 +67,14 @@ const toldByTheQuery = () => {}
 
 export class PgDriver implements Driver {
   readonly #pool: PgPool
+  readonly #connects: Connects<PgPoolClient>
   readonly #naming: 'auto' | 'on' | 'off'
   /** Whether a connection goes straight to the server, so that the names of its statements are its own. */
   readonly #direct = new WeakMap<PgClient, boolean>()
 
   constructor(pool: PgPool, naming: 'auto' | 'on' | 'off' = 'auto') {
     this.#pool = pool
+    this.#connects = new Connects(() => pool.connect())
     this.#naming = naming
   }
 
@@ -68,7 +84,7 @@ export class PgDriver implements Driver {
       connectionString: options.dsn,
       max: options.maxConnections,
       connectionTimeoutMillis: Math.ceil(options.connectionTimeoutSeconds * 1_000),
-      keepAlive: true,
+      ...keepAlive,
       application_name: 'pgqrs',
     })
     // Not enumerable, as pg does it with a password by itself: a pool that is logged does not show it.
@@ -80,7 +96,7 @@ export class PgDriver implements Driver {
   }
 
   async run(statement: Statement, values: readonly unknown[], timeoutMs?: number): Promise<Row[]> {
-    const client = await this.#connect()
+    const client = await this.#connect(timeoutMs)
     let broken = false
     try {
       return await this.#query(client, statement, values, await this.#mayName(client, timeoutMs), timeoutMs)
@@ -92,31 +108,46 @@ export class PgDriver implements Driver {
     }
   }
 
-  async transaction<T>(work: (tx: TransactionExecutor) => Promise<T>): Promise<T> {
-    const client = await this.#connect()
+  async transaction<T>(
+    work: (tx: TransactionExecutor) => Promise<T>,
+    { timeoutMs, until }: TransactionLimits = {},
+  ): Promise<T> {
+    const client = await this.#connect(timeoutMs, until)
     let broken = false
+    const cut = () => {
+      broken = true
+      sever(client)
+    }
+    until?.addEventListener('abort', cut, { once: true })
+    if (until?.aborted) cut()
+    const say = async (text: string) => {
+      const query: Query = { text }
+      if (timeoutMs !== undefined) query.query_timeout = timeoutMs
+      await translated(client.query(query))
+    }
     try {
-      const named = await translated(this.#mayName(client))
-      await translated(client.query({ text: 'begin isolation level read committed' }))
+      const named = await translated(this.#mayName(client, timeoutMs))
+      await say('begin isolation level read committed')
       const result = await work({
-        run: (statement, values, timeoutMs) =>
-          translated(this.#query(client, statement, values, named, timeoutMs)),
+        run: (statement, values, ownTimeoutMs = timeoutMs) =>
+          translated(this.#query(client, statement, values, named, ownTimeoutMs)),
         script: async (text) => {
           await translated(client.query({ text }))
         },
         client,
       })
-      await translated(client.query({ text: 'commit' }))
+      await say('commit')
       return result
     } catch (error) {
       // What `work` itself threw, be it the caller's own error, leaves as it is.
-      broken = isConnectionError(error) || isConnectionError((error as { cause?: unknown } | null)?.cause)
+      broken ||= isConnectionError(error) || isConnectionError((error as { cause?: unknown } | null)?.cause)
       if (!broken)
-        await client.query({ text: 'rollback' }).catch(() => {
+        await say('rollback').catch(() => {
           broken = true
         })
       throw error
     } finally {
+      until?.removeEventListener('abort', cut)
       this.#release(client, broken)
     }
   }
@@ -144,7 +175,7 @@ export class PgDriver implements Driver {
   async listen(listen: Statement, heard: (payload: string) => void, dsn?: string): Promise<Listener> {
     const client = new pg.Client({
       ...(dsn === undefined ? optionsOf(this.#pool) : { connectionString: dsn }),
-      keepAlive: true,
+      ...keepAlive,
       connectionTimeoutMillis: listenTimeoutMs,
       query_timeout: listenTimeoutMs,
       application_name: 'pgqrs listen',
@@ -156,7 +187,11 @@ export class PgDriver implements Driver {
     client.on('error', gone)
     client.on('end', gone)
     client.on('notification', ({ payload }) => heard(payload ?? ''))
-    const close = () => client.end().catch(() => {})
+    const close = async () => {
+      const severed = setTimeout(() => sever(client), goodbyeMs)
+      await client.end().catch(() => {})
+      clearTimeout(severed)
+    }
     try {
       await client.connect()
       await client.query(listen.text)
@@ -171,9 +206,9 @@ export class PgDriver implements Driver {
     await this.#pool.end()
   }
 
-  async #connect(): Promise<PgPoolClient> {
+  async #connect(timeoutMs?: number, until?: AbortSignal): Promise<PgPoolClient> {
     try {
-      const client = await this.#pool.connect()
+      const client = await this.#connects.take(timeoutMs, until)
       client.on('error', toldByTheQuery)
       return client
     } catch (error) {
@@ -182,6 +217,8 @@ export class PgDriver implements Driver {
   }
 
   #release(client: PgPoolClient, broken: boolean): void {
+    // At once: where the network is dead, the pool's goodbye would wait, and whoever waits for this place with it.
+    if (broken) sever(client)
     // The pool listens again from here on, or lets the connection go.
     client.release(broken)
     client.off('error', toldByTheQuery)
@@ -216,6 +253,11 @@ export class PgDriver implements Driver {
     }
     return direct
   }
+}
+
+/** Without a goodbye: what waits for the connection fails. */
+function sever(client: unknown): void {
+  ;(client as PgPoolClient).connection?.stream?.destroy()
 }
 
 async function translated<T>(result: Promise<T>): Promise<T> {
