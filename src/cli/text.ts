@@ -16,10 +16,13 @@ export function cut(text: string, length: number): string {
   return characters.length <= length ? text : `${characters.slice(0, length - 1).join('')}…`
 }
 
-/** A DSN may stand in an error: `postgresql://user:secret@host` becomes `postgresql://user:***@host`. */
+/**
+ * A DSN may stand in an error: `postgresql://user:secret@host` becomes `postgresql://user:***@host`. What says how a
+ * DSN is written stays as it is.
+ */
 export function hidePasswords(text: string): string {
   return text
-    .replace(/(\b[a-z][a-z0-9+.-]*:\/\/[^\s:/@'"]*):[^\s'"]*@/gi, '$1:***@')
+    .replace(/(\b[a-z][a-z0-9+.-]*:\/\/[^\s:/@'"]*):(?!password@host:port\/database)[^\s'"]*@/gi, '$1:***@')
     .replace(/([?&]password=)[^&\s'"]*/gi, '$1***')
 }
 

@@ -52,6 +52,7 @@ describe('misuse exits with 2 before anything is connected', () => {
     [['queue', 'list', '--format', 'xml'], /Allowed choices are json, table/],
     [['queue', 'list', '--log-level', 'loud'], /Allowed choices are error, warn/],
     [['queue', 'list', '--schema', 'pg_x'], /schema: bad value .* from the call or flag/],
+    [['queue', 'list', '--dsn', 'ada'], /dsn: .* expected postgresql:\/\/user:password@host:port\/database/],
     [['queue', 'list', '--config', 'nowhere.yaml'], /nowhere\.yaml does not exist/],
     [['dev', '--dsn', nowhere], /takes no --dsn/],
   ]
