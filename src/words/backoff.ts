@@ -21,9 +21,24 @@ export function backoffMs(
 /** As much of an error as is kept on the message, in characters. */
 export const errorTextLimit = 8_000
 
-/** An error as it is kept: its stack where it has one, else its text, cut at the limit. */
+/** An error as it is kept: its name, its message and its stack where it has them, else its text, cut at the limit. */
 export function errorText(error: unknown): string {
-  const text = error instanceof Error ? (error.stack ?? `${error.name}: ${error.message}`) : String(error)
-  const plain = text.replaceAll('\u0000', '\ufffd').toWellFormed()
+  const plain = textOf(error).replaceAll('\u0000', '\ufffd').toWellFormed()
   return plain.length <= errorTextLimit ? plain : `${plain.slice(0, errorTextLimit - 2).toWellFormed()} …`
+}
+
+function textOf(error: unknown): string {
+  try {
+    const text = String(error)
+    const stack: unknown = error instanceof Error ? error.stack : undefined
+    if (typeof stack !== 'string' || stack === '') return text
+    const frames = stack.search(/\n\s+at /)
+    const head = frames === -1 ? stack : stack.slice(0, frames)
+    const { name, message } = error as Error
+    // The stack was written when the error was made: before a class gave it its name.
+    if (head.includes(name) && head.includes(message)) return stack
+    return frames === -1 ? `${text}\n${stack}` : text + stack.slice(frames)
+  } catch {
+    return 'Something was thrown that has no text.'
+  }
 }

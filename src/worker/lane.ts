@@ -19,6 +19,8 @@ export class Lane {
   info: QueueInfo | null = null
   /** The last fetch found less than was wanted: no other one before something wakes it. */
   dry = false
+  /** How often it was said that there may be more: an answer to a question of before does not make it dry. */
+  stirred = 0
   suspended = false
   workerId: string | null = null
   /** Handlers that run: with a message each, or with a batch each. */
@@ -91,6 +93,12 @@ export class Lane {
     this.#waiting = []
     this.#next = 0
     return all
+  }
+
+  /** There may be messages again. */
+  stir(): void {
+    this.dry = false
+    this.stirred += 1
   }
 
   /** How long a handler took. */
