@@ -3,6 +3,11 @@ import { backoffMs } from '../words/backoff.js'
 import { type Duration, durationMs } from '../words/duration.js'
 import { checkOptions } from '../words/options.js'
 
+/** A program may hold two copies of the classes, as where tsx compiles one for `require`: each knows the other's. */
+const outcome = Symbol.for('pgqrs.outcome')
+
+const says = (error: unknown): unknown => (Object(error) as { [outcome]?: unknown })[outcome]
+
 /** Thrown by a handler: try again after so long, instead of the backoff. */
 export class RetryAfter extends Error {
   override readonly name = 'RetryAfter'
@@ -12,11 +17,21 @@ export class RetryAfter extends Error {
     super(message, options)
     this.delayMs = durationMs(delay, 'RetryAfter')
   }
+
+  /** @internal */
+  get [outcome](): string {
+    return 'retry'
+  }
 }
 
 /** Thrown by a handler: no further attempt; the message becomes a dead letter with this reason. */
 export class DeadLetter extends Error {
   override readonly name = 'DeadLetter'
+
+  /** @internal */
+  get [outcome](): string {
+    return 'dead'
+  }
 }
 
 /** Exponential: `first`, twice that, …, `most`; each between half and the whole, so that a crowd spreads out. */
@@ -49,7 +64,7 @@ export function delayAfter(
   attempt: number,
   backoff: (attempt: number, error: unknown) => number,
 ): number | null {
-  if (error instanceof DeadLetter) return null
-  if (error instanceof RetryAfter) return error.delayMs
+  if (says(error) === 'dead') return null
+  if (says(error) === 'retry') return (error as RetryAfter).delayMs
   return backoff(attempt, error)
 }
