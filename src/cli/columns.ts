@@ -31,6 +31,8 @@ export const queueColumns: Columns<QueueInfo> = {
   id: (row) => row.id,
   name: (row) => row.name,
   'max attempts': (row) => row.maxAttempts,
+  'on success': (row) => row.onSuccess,
+  'paused since': (row) => row.pausedAt,
   created: (row) => row.createdAt,
 }
 
@@ -47,15 +49,18 @@ export const metricsColumns: Columns<QueueMetrics> = {
 
 export type ShownWorker = WorkerInfo & { queue: string | null }
 
-export const workerColumns: Columns<ShownWorker> = {
+export type ListedWorker = ShownWorker & { alive: boolean | null; sinceHeartbeatMs: number | null }
+
+export const workerColumns: Columns<ListedWorker> = {
   id: (row) => row.id,
   queue: (row) => row.queue,
   name: (row) => row.name,
   host: (row) => row.hostname,
   pid: (row) => row.pid,
   state: (row) => row.state,
+  alive: (row) => yesOrNo(row.alive),
   started: (row) => row.startedAt,
-  heartbeat: (row) => row.heartbeatAt,
+  'last heartbeat': (row) => ago(row.sinceHeartbeatMs),
 }
 
 export type ShownHealth = ShownWorker & Omit<WorkerHealth, 'worker'>
@@ -65,9 +70,12 @@ export const healthColumns: Columns<ShownHealth> = {
   queue: (row) => row.queue,
   name: (row) => row.name,
   state: (row) => row.state,
-  alive: (row) => (row.alive ? 'yes' : 'no'),
-  'last heartbeat': (row) => `${age(row.sinceHeartbeatMs)} ago`,
+  alive: (row) => yesOrNo(row.alive),
+  'last heartbeat': (row) => ago(row.sinceHeartbeatMs),
 }
+
+const yesOrNo = (it: boolean | null) => (it === null ? null : it ? 'yes' : 'no')
+const ago = (ms: number | null) => (ms === null ? null : `${age(ms)} ago`)
 
 export function age(ms: number | null): string | null {
   if (ms === null) return null

@@ -19,6 +19,15 @@ export class Log {
     if (this.#file !== undefined) appendFileSync(this.#file, '')
   }
 
+  /** Whether lines of this level are written at all. */
+  shows(level: LogLevel): boolean {
+    return logLevels.indexOf(level) <= this.#level
+  }
+
+  error(text: string): void {
+    this.#write('error', text)
+  }
+
   warn(text: string): void {
     this.#write('warn', text)
   }
@@ -43,7 +52,7 @@ export class Log {
   }
 
   #write(level: LogLevel, text: string): void {
-    if (logLevels.indexOf(level) > this.#level) return
+    if (!this.shows(level)) return
     if (this.#file !== undefined) this.#append(level, text)
     else process.stderr.write(`${level === 'info' ? '' : `${level}: `}${printable(text)}\n`)
   }

@@ -58,19 +58,27 @@ export function connected<Args extends unknown[]>(
 ): Action {
   return action(async (session, ...args: Args) => {
     check(...args)
-    const config = configure(session)
-    const begun = performance.now()
-    const admin = await PgqrsAdmin.connect(config)
-    session.log.debug(`Connected in ${Math.round(performance.now() - begun)} ms.`)
-    try {
-      await work({ ...session, admin }, ...args)
-      session.log.debug(`Done after ${Math.round(performance.now() - begun)} ms.`)
-    } catch (error) {
-      throw PgqrsError.is(error, 'QUEUE_NOT_FOUND') ? await withNearestQueue(error, admin) : error
-    } finally {
-      await admin.close()
-    }
+    await withAdmin(session, (connected) => work(connected, ...args))
   })
+}
+
+/** For an action that has other work before it connects. */
+export async function withAdmin(
+  session: Session,
+  work: (session: Connected) => Promise<void>,
+): Promise<void> {
+  const config = configure(session)
+  const begun = performance.now()
+  const admin = await PgqrsAdmin.connect(config)
+  session.log.debug(`Connected in ${Math.round(performance.now() - begun)} ms.`)
+  try {
+    await work({ ...session, admin })
+    session.log.debug(`Done after ${Math.round(performance.now() - begun)} ms.`)
+  } catch (error) {
+    throw PgqrsError.is(error, 'QUEUE_NOT_FOUND') ? await withNearestQueue(error, admin) : error
+  } finally {
+    await admin.close()
+  }
 }
 
 /** A transaction on a client of its own: committed when the work is done, else rolled back. */

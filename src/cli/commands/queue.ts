@@ -1,5 +1,6 @@
-// pgqrs queue: create, list, delete, purge, metrics.
-import type { Command } from 'commander'
+// pgqrs queue: create, list, pause, resume, delete, purge, metrics.
+import { type Command, Option } from 'commander'
+import type { CreateQueueOptions } from '../../index.js'
 import { attempts, queueName } from '../arguments.js'
 import { metricsColumns, queueColumns } from '../columns.js'
 import { examples } from '../examples.js'
@@ -16,9 +17,19 @@ export function addQueue(pgqrs: Command): void {
     .description('Create a queue; nothing where it is there already')
     .argument('<name>', 'its name', queueName)
     .option('--max-attempts <n>', 'attempts of a message before it is a dead letter (default: 5)', attempts)
+    .addOption(
+      new Option(
+        '--on-success <what>',
+        'what becomes of a message that a worker is done with (default: archive)',
+      ).choices(['archive', 'delete']),
+    )
     .addHelpText(
       'after',
-      examples('pgqrs queue create emails', 'pgqrs queue create payments --max-attempts 10'),
+      examples(
+        'pgqrs queue create emails',
+        'pgqrs queue create payments --max-attempts 10',
+        'pgqrs queue create clicks --on-success delete',
+      ),
     )
     .action(create)
   queue
@@ -26,6 +37,18 @@ export function addQueue(pgqrs: Command): void {
     .description('List all queues')
     .addHelpText('after', examples('pgqrs queue list', 'pgqrs queue list --format json'))
     .action(list)
+  queue
+    .command('pause')
+    .description('Deliver nothing more of a queue, to nobody; it takes messages all the same')
+    .argument('<name>', 'its name', queueName)
+    .addHelpText('after', examples('pgqrs queue pause emails'))
+    .action(pause)
+  queue
+    .command('resume')
+    .description('Deliver the messages of a paused queue again')
+    .argument('<name>', 'its name', queueName)
+    .addHelpText('after', examples('pgqrs queue resume emails'))
+    .action(resume)
   queue
     .command('delete')
     .description('Delete a queue that is empty')
@@ -47,7 +70,7 @@ export function addQueue(pgqrs: Command): void {
     .action(metrics)
 }
 
-const create = connected(async ({ admin, output }, name: string, options: { maxAttempts?: number }) => {
+const create = connected(async ({ admin, output }, name: string, options: CreateQueueOptions) => {
   // The handle's own fields are those of the queue's row.
   const { id, ...rest } = await admin.createQueue(name, options)
   await output.record({ id, ...rest })
@@ -55,6 +78,14 @@ const create = connected(async ({ admin, output }, name: string, options: { maxA
 
 const list = connected(async ({ admin, output }) => {
   await output.list(await admin.listQueues(), queueColumns)
+})
+
+const pause = connected(async ({ admin, output }, name: string) => {
+  await output.record(await admin.pauseQueue(name))
+})
+
+const resume = connected(async ({ admin, output }, name: string) => {
+  await output.record(await admin.resumeQueue(name))
 })
 
 const remove = connected(async ({ admin, output }, name: string, options: { force?: boolean }) => {

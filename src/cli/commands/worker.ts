@@ -1,20 +1,22 @@
-// pgqrs worker: who is registered, who is alive, and what to do about one that is not.
+// pgqrs worker: who is registered and alive, what to ask of one, and what to do about one that is not.
 import type { Command } from 'commander'
 import type { Id, PgqrsAdmin, WorkerInfo } from '../../index.js'
 import * as read from '../arguments.js'
-import { healthColumns, type ShownWorker, workerColumns } from '../columns.js'
+import { healthColumns, type ListedWorker, type ShownWorker, workerColumns } from '../columns.js'
 import { examples } from '../examples.js'
 import { connected } from '../session.js'
 import { counted } from '../text.js'
+import { addWorkerRun } from './worker-run.js'
 
 export function addWorker(pgqrs: Command): void {
   const worker = pgqrs
     .command('worker')
-    .description('Look after the registered workers')
-    .addHelpText('after', examples('pgqrs worker list'))
+    .description('Run a worker; look after those that are registered')
+    .addHelpText('after', examples('pgqrs worker run handlers.ts', 'pgqrs worker list'))
+  addWorkerRun(worker)
   worker
     .command('list')
-    .description('List the registered workers')
+    .description('List the registered workers, with their states and last heartbeats')
     .option('--queue <name>', 'of one queue', read.queueName)
     .option('--limit <n>', 'at most so many (default: 100)', read.limit)
     .option('--offset <n>', 'pass over so many first', read.offset)
@@ -39,10 +41,25 @@ export function addWorker(pgqrs: Command): void {
     .addHelpText('after', examples('pgqrs worker release 7'))
     .action(release)
   worker
-    .command('stop')
-    .description('Mark a worker as stopped')
+    .command('suspend')
+    .description('Ask a worker to fetch nothing until it is resumed; what runs goes on')
     .argument('<id>', 'the id of the worker', read.id('id'))
-    .addHelpText('after', examples('pgqrs worker stop 7'))
+    .addHelpText('after', examples('pgqrs worker suspend 7'))
+    .action(suspend)
+  worker
+    .command('resume')
+    .description('Ask a suspended worker to go on')
+    .argument('<id>', 'the id of the worker', read.id('id'))
+    .addHelpText('after', examples('pgqrs worker resume 7'))
+    .action(resume)
+  worker
+    .command('stop')
+    .description(
+      'Ask a worker to stop when its handlers have ended; one that does not beat is marked as stopped',
+    )
+    .argument('<id>', 'the id of the worker', read.id('id'))
+    .option('--now', 'mark it as stopped without asking: it was killed a moment ago, say')
+    .addHelpText('after', examples('pgqrs worker stop 7', 'pgqrs worker stop 7 --now'))
     .action(stop)
   worker
     .command('purge')
@@ -59,7 +76,17 @@ const olderThan = read.duration('--older-than')
 const list = connected(
   async ({ admin, output }, options: { queue?: string; limit?: number; offset?: number }) => {
     const nameOf = await queueNames(admin)
-    await output.list((await admin.workers.list(options)).map(nameOf), workerColumns)
+    const { queue } = options
+    const workers = await admin.workers.list(options)
+    const health = await admin.workers.health(queue === undefined ? {} : { queue })
+    const byId = new Map(health.map(({ worker, ...how }) => [worker.id, how]))
+    const listed = workers.map(
+      (worker): ListedWorker => ({
+        ...nameOf(worker),
+        ...(byId.get(worker.id) ?? { alive: null, sinceHeartbeatMs: null }),
+      }),
+    )
+    await output.list(listed, workerColumns)
   },
 )
 
@@ -80,9 +107,19 @@ const release = connected(async ({ admin, output }, id: Id, options: { force?: b
   )
 })
 
-const stop = connected(async ({ admin, output }, id: Id) => {
+const suspend = connected(async ({ admin, output }, id: Id) => {
   const nameOf = await queueNames(admin)
-  await output.record(nameOf(await admin.workers.stop(id)))
+  await output.record(nameOf(await admin.workers.suspend(id)))
+})
+
+const resume = connected(async ({ admin, output }, id: Id) => {
+  const nameOf = await queueNames(admin)
+  await output.record(nameOf(await admin.workers.resume(id)))
+})
+
+const stop = connected(async ({ admin, output }, id: Id, options: { now?: boolean }) => {
+  const nameOf = await queueNames(admin)
+  await output.record(nameOf(await admin.workers.stop(id, options)))
 })
 
 const purge = connected(async ({ admin, output }, options: { queue?: string; olderThan?: number }) => {
