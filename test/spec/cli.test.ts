@@ -73,7 +73,9 @@ describe('queue', () => {
     expect(await json('queue', 'create', 'q.all')).toEqual(created)
     expect(await run('queue', 'create', 'q.all', '--max-attempts', '8')).toMatchObject({ code: 1 })
     expect(await json('queue', 'list')).toContainEqual(created)
-    expect((await run('queue', 'list')).stdout).toMatch(/^ID +NAME +MAX ATTEMPTS +CREATED\n/)
+    expect((await run('queue', 'list')).stdout).toMatch(
+      /^ID +NAME +MAX ATTEMPTS +ON SUCCESS +PAUSED SINCE +CREATED\n/,
+    )
     await json('message', 'send', 'q.all', '1')
     await json('message', 'send', 'q.all', '2', '--delay', '60')
     expect(await json('queue', 'metrics', 'q.all')).toMatchObject({
@@ -280,7 +282,8 @@ describe('worker', () => {
     expect(alive).toMatchObject({ code: 1, stderr: [/is alive/, /hint/, ''] })
     expect(await json('worker', 'release', ada.id, '--force')).toEqual({ worker: ada.id, released: 1 })
     expect(await json('message', 'count', 'w.one')).toMatchObject({ count: 1 })
-    expect(await json('worker', 'stop', ada.id)).toMatchObject({ state: 'stopped', queue: 'w.one' })
+    const stopped = await json('worker', 'stop', ada.id, '--now')
+    expect(stopped).toMatchObject({ state: 'stopped', queue: 'w.one' })
     expect(await json('worker', 'purge', '--older-than', '1d')).toEqual({ purged: 0 })
     expect(await json('worker', 'purge', '--older-than', '0', '--queue', 'w.one')).toEqual({ purged: 1 })
     expect(await run('worker', 'stop', '999999')).toMatchObject({ code: 1 })
