@@ -180,7 +180,9 @@ export class Fetcher {
     this.#changed = false
     const queues = this.#lanes.filter((lane) => lane.dry && !lane.suspended).map((lane) => lane.queue)
     const [row] = await this.#calls.session.run('nextDue', [queues]).catch(() => [])
-    if (typeof row?.in_ms === 'number') this.dueIn(row.in_ms)
+    // What became due after the look and before this question was in neither answer: once more.
+    this.#stir()
+    if (typeof row?.in_ms === 'number') this.dueIn(row.in_ms + 1)
   }
 
   /** On a clock of its own: a queue that is always busy keeps nobody from looking into the others. */
