@@ -7,16 +7,16 @@ export type { Verification } from './admin/verification.js'
 export type { HealthOptions, RegisterOptions, WorkerHealth, WorkerManagement } from './admin/workers.js'
 export { Config, type LoadOptions } from './config/config.js'
 export type { ConfigValues, RateLimit } from './config/fields.js'
-export {
-  type ArchiveOptions,
-  Consumer,
-  type ConsumerOptions,
-  type DequeueOptions,
-  type FailOptions,
-  type ReleaseOptions,
-  type SettleOptions,
-} from './consumer/consumer.js'
+export { Consumer } from './consumer/consumer.js'
 export type { Settled } from './consumer/held.js'
+export type {
+  ArchiveOptions,
+  ConsumerOptions,
+  DequeueOptions,
+  FailOptions,
+  ReleaseOptions,
+  SettleOptions,
+} from './consumer/options.js'
 export type { Failed } from './consumer/settles.js'
 export { connect, Pgqrs, type PoolOptions } from './pgqrs.js'
 export type { EnqueueOptions } from './producer/options.js'

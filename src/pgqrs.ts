@@ -1,7 +1,8 @@
 // The front door: one connection to pgqrs, and from it the producers, the consumers and the admin.
 import { PgqrsAdmin } from './admin/admin.js'
 import { Config } from './config/config.js'
-import { Consumer, type ConsumerOptions } from './consumer/consumer.js'
+import { Consumer } from './consumer/consumer.js'
+import type { ConsumerOptions } from './consumer/options.js'
 import { Database } from './database/database.js'
 import { Producer, type ProducerOptions } from './producer/producer.js'
 import { Queue } from './queue/queue.js'

@@ -386,7 +386,7 @@ begin
       ) head
       join lateral (
         select s.id, s.attempt from :"schema".pgqrs_messages s
-        where s.id = head.id and s.leased_until <= v_now and s.attempt - s.given_back >= s.max_attempts
+        where s.id = head.id and (s.leased_until is null or s.leased_until <= v_now) and s.attempt - s.given_back >= s.max_attempts
         for update skip locked
       ) m on true;
     if v_spent is not null then

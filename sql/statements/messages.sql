@@ -8,6 +8,11 @@ returning *
 -- name: getMessage
 select * from :"schema".pgqrs_messages where id = $1::bigint
 
+-- name: lockDequeued
+-- When each of these messages was last dequeued, to the microsecond; locked until the transaction ends.
+select id, dequeued_at::text as dequeued from :"schema".pgqrs_messages where id = any ($1::bigint[])
+order by id for update
+
 -- name: listMessages
 select * from :"schema".pgqrs_messages where id > $1::bigint order by id limit $2::integer offset $3::bigint
 

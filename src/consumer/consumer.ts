@@ -11,7 +11,17 @@ import type { HeldMessage, Message } from '../words/message.js'
 import { checkOptions, wholeNumber } from '../words/options.js'
 import { definitionOf, type QueueDefinition, type QueueReference, validate } from '../words/queue.js'
 import { Head } from './head.js'
-import { HeldMessages, type Settled } from './held.js'
+import { HeldMessages, type Proof, type Settled } from './held.js'
+import {
+  type ArchiveOptions,
+  archiveOptions,
+  type ConsumerOptions,
+  type DequeueOptions,
+  type FailOptions,
+  leaseMs,
+  type ReleaseOptions,
+  type SettleOptions,
+} from './options.js'
 import {
   type Archiving,
   type Extending,
@@ -24,44 +34,6 @@ import {
   settleFail,
   settleRelease,
 } from './settles.js'
-
-export interface ConsumerOptions {
-  /** The id of the registered worker for which messages are leased; it is shown as `leasedBy`. */
-  workerId?: IdInput
-  /** How long a message is leased for. Default: the configured `defaultLockTimeSeconds` (5 s). */
-  lease?: Duration
-}
-
-export interface DequeueOptions {
-  /** How long the message is leased for, at least 1 ms. Default: the consumer's. */
-  lease?: Duration
-  /** Only payloads of this type: the top-level `type`, or else `message_type`. Looks through the queue. */
-  type?: string
-  /** A client of yours, inside your transaction: the message is leased when that commits. */
-  tx?: unknown
-}
-
-export interface SettleOptions {
-  /** A client of yours, inside your transaction: your writes and the settle are one commit. */
-  tx?: unknown
-}
-
-export interface ArchiveOptions extends SettleOptions {
-  /** Who archives it, at most 200 characters: kept with the archived message. */
-  archivedBy?: string
-}
-
-export interface ReleaseOptions extends SettleOptions {
-  /** Ready after so long. Default: at once, in its old place. */
-  delay?: Duration
-}
-
-export interface FailOptions extends SettleOptions {
-  /** The next attempt after so long. Default: exponential with jitter, from a second to an hour. */
-  delay?: Duration
-  /** No further attempt: a dead letter at once. Default false. */
-  dead?: boolean
-}
 
 const together = { maxItems: 1_000, maxWeight: Number.POSITIVE_INFINITY }
 const largestBatch = 10_000
@@ -205,8 +177,15 @@ export class Consumer<Output = unknown, Input = Output> {
     const byMs = durationMs(by, 'extendVisibility')
     const held = this.#held.proofOf(message)
     if (held === null) return false
-    if (options.tx === undefined) return this.#extensions.add({ ...held, byMs })
-    return (await extendLeases(this.#database.in(options.tx), [{ ...held, byMs }]))[0] ?? false
+    const { id, attempt } = held
+    if (options.tx === undefined && held.dequeued === undefined)
+      return this.#extensions.add({ id, attempt, byMs })
+    const extend = (session: Session, sure: readonly Proof[]) =>
+      extendLeases(
+        session,
+        sure.map((one) => ({ id: one.id, attempt: one.attempt, byMs })),
+      )
+    return (await this.#ofTheSure(options.tx, [held], extend))[0] ?? false
   }
 
   async #claim(count: number, options: DequeueOptions): Promise<Message<Output>[]> {
@@ -216,21 +195,28 @@ export class Consumer<Output = unknown, Input = Output> {
     const messages: Message<Output>[] = []
     // Payloads that the schema refuses become dead letters, and others take their place.
     for (;;) {
-      const claimed = await this.#claimRows(session, count - messages.length, lease, options.type)
+      const claimed = await this.#claimRows(session, count - messages.length, lease, options)
       const good = await this.#accepted(session, claimed)
       messages.push(...good)
       if (good.length === claimed.length || messages.length >= count) return messages
     }
   }
 
-  async #claimRows(session: Session, count: number, lease: number, type: string | undefined) {
+  async #claimRows(session: Session, count: number, lease: number, { type, tx }: DequeueOptions) {
     const values = [this.#queue.name, count, lease, this.#workerId]
     const rows =
       type === undefined
         ? await this.#claimFrom(session, values)
         : await session.run('claimType', [...values, String(type)])
     const messages = rows.map((row) => messageOfRow<Output>(row))
-    for (const message of messages) this.#held.add(message)
+    for (const { id, attempt } of messages) this.#held.add({ id, attempt })
+    if (tx === undefined || messages.length === 0) return messages
+    // Until the caller commits, nothing is certain: see Proof.
+    const moments = await session.run('lockDequeued', [messages.map(({ id }) => id)])
+    for (const { id, attempt } of messages) {
+      const dequeued = moments.find((row) => row.id === id)?.dequeued
+      if (dequeued !== undefined) this.#held.add({ id, attempt, dequeued })
+    }
     return messages
   }
 
@@ -276,10 +262,12 @@ export class Consumer<Output = unknown, Input = Output> {
     const held = this.#held.proofOf(message)
     if (held === null) return false
     const item = itemOf({ id: held.id, attempt: held.attempt })
-    if (tx !== undefined) return (await statement(this.#database.in(tx), [item]))[0] ?? false
-    const answer = await coalescer.add(item)
-    this.#held.forget(held)
-    return answer
+    const alone = tx !== undefined || held.dequeued !== undefined
+    const answer = alone
+      ? (await this.#ofTheSure<Answer | false>(tx, [held], (session) => statement(session, [item])))[0]
+      : await coalescer.add(item)
+    if (tx === undefined) this.#held.forget(held)
+    return answer ?? false
   }
 
   async #settleBatch<Item extends HeldMessage>(
@@ -292,24 +280,39 @@ export class Consumer<Output = unknown, Input = Output> {
     const proofs = messages.map((message) => this.#held.proofOf(message))
     const held = proofs.filter((proof) => proof !== null)
     if (held.length === 0) return proofs.map(() => false)
-    const answers = await statement(this.#database.in(tx), held.map(itemOf))
+    const settle = (session: Session, sure: readonly Proof[]) =>
+      statement(
+        session,
+        sure.map(({ id, attempt }) => itemOf({ id, attempt })),
+      )
+    const answers = await this.#ofTheSure(tx, held, settle)
     if (tx === undefined) for (const proof of held) this.#held.forget(proof)
     let next = 0
     return proofs.map((proof) => proof !== null && (answers[next++] ?? false))
   }
-}
 
-function leaseMs(lease: Duration): number {
-  return durationMs(lease, 'lease', { atLeastMs: 1 })
-}
-
-function archiveOptions(by: string | ArchiveOptions): ArchiveOptions {
-  const options = typeof by === 'string' ? { archivedBy: by } : (by ?? {})
-  checkOptions(options, ['tx', 'archivedBy'], 'archive')
-  const { archivedBy } = options
-  if (archivedBy !== undefined && (typeof archivedBy !== 'string' || archivedBy.length > 200))
-    throw new PgqrsError('ARGUMENT_INVALID', 'archivedBy is a text of at most 200 characters.')
-  return options
+  /**
+   * Runs a settle for the proofs that stand. A proof from a transaction of the caller's stands while the message was
+   * not dequeued by another since; that is looked at, under lock, in the transaction of the settle.
+   */
+  async #ofTheSure<Answer>(
+    tx: unknown,
+    proofs: readonly Proof[],
+    settle: (session: Session, sure: readonly Proof[]) => Promise<Answer[]>,
+  ): Promise<(Answer | false)[]> {
+    const unsure = proofs.filter(({ dequeued }) => dequeued !== undefined)
+    if (unsure.length === 0) return settle(this.#database.in(tx), proofs)
+    const looked = async (session: Session) => {
+      const rows = await session.run('lockDequeued', [unsure.map(({ id }) => id)])
+      const moments = new Map(rows.map(({ id, dequeued }) => [id, dequeued]))
+      const stands = ({ id, dequeued }: Proof) => dequeued === undefined || moments.get(id) === dequeued
+      const sure = proofs.filter(stands)
+      const answers = sure.length === 0 ? [] : await settle(session, sure)
+      let next = 0
+      return proofs.map((proof) => (stands(proof) ? (answers[next++] ?? false) : false))
+    }
+    return tx === undefined ? this.#database.transaction(looked) : looked(this.#database.in(tx))
+  }
 }
 
 const refusal = ({ id, attempt }: HeldMessage, problem: string): Failing => ({

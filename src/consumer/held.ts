@@ -9,37 +9,44 @@ export type Settled = HeldMessage | IdInput
 // Messages that are never settled would pile up; the oldest are forgotten, and can be settled by the message.
 const remembered = 100_000
 
-export class HeldMessages {
-  readonly #attempts = new Map<Id, number>()
+/** A proof, with the moment of the dequeue where the attempt alone may not be enough. */
+export interface Proof extends HeldMessage {
+  /**
+   * Of a message that was dequeued in the caller's own transaction, to the microsecond. When that rolled back, the
+   * next consumer gets the same attempt, and only the moment tells the two apart.
+   */
+  dequeued?: string
+}
 
-  add({ id, attempt }: HeldMessage): void {
-    this.#attempts.delete(id)
-    this.#attempts.set(id, attempt)
-    if (this.#attempts.size <= remembered) return
-    const oldest = this.#attempts.keys().next().value
-    if (oldest !== undefined) this.#attempts.delete(oldest)
+export class HeldMessages {
+  readonly #proofs = new Map<Id, Proof>()
+
+  add(proof: Proof): void {
+    this.#proofs.delete(proof.id)
+    this.#proofs.set(proof.id, proof)
+    if (this.#proofs.size <= remembered) return
+    const oldest = this.#proofs.keys().next().value
+    if (oldest !== undefined) this.#proofs.delete(oldest)
   }
 
   /** After a settle, whatever came of it, this attempt holds the message no longer. */
   forget({ id, attempt }: HeldMessage): void {
-    if (this.#attempts.get(id) === attempt) this.#attempts.delete(id)
+    if (this.#proofs.get(id)?.attempt === attempt) this.#proofs.delete(id)
   }
 
   /**
-   * The id and attempt of what is to be settled; null for an id that was not dequeued here.
+   * The proof for what is to be settled; null for an id that was not dequeued here.
    * @throws PgqrsError ARGUMENT_INVALID
    */
-  proofOf(settled: Settled): HeldMessage | null {
-    if (typeof settled !== 'object' || settled === null) {
-      const id = idOf(settled)
-      const attempt = this.#attempts.get(id)
-      return attempt === undefined ? null : { id, attempt }
-    }
+  proofOf(settled: Settled): Proof | null {
+    if (typeof settled !== 'object' || settled === null) return this.#proofs.get(idOf(settled)) ?? null
     const { attempt } = settled
     if (!Number.isInteger(attempt) || attempt < 0 || attempt > 2_147_483_647)
       throw new PgqrsError('ARGUMENT_INVALID', 'A message to settle has an id and an attempt.', {
         hint: 'Give the message as dequeue gave it.',
       })
-    return { id: idOf(settled.id), attempt }
+    const id = idOf(settled.id)
+    const known = this.#proofs.get(id)
+    return known?.attempt === attempt ? known : { id, attempt }
   }
 }

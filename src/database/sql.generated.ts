@@ -189,7 +189,7 @@ $pgqrs$;
 create trigger pgqrs_queues_truncate after truncate on :"schema".pgqrs_queues
   for each statement execute function :"schema".pgqrs_keep_all_queues();
 ` },
-  { version: 2, name: 'functions', checksum: '4781f31991a39b1c', sql: `-- What happens to a message, as functions: enqueue, claim, and the settles (archive, delete, release, fail).
+  { version: 2, name: 'functions', checksum: 'bb6380fe8388a3fa', sql: `-- What happens to a message, as functions: enqueue, claim, and the settles (archive, delete, release, fail).
 --
 -- Functions, because their plans are kept by the server's session, so that a claim costs the same through a
 -- pooler that allows no prepared statements, and because their plans can be pinned: each has its planner
@@ -577,7 +577,7 @@ begin
       ) head
       join lateral (
         select s.id, s.attempt from :"schema".pgqrs_messages s
-        where s.id = head.id and s.leased_until <= v_now and s.attempt - s.given_back >= s.max_attempts
+        where s.id = head.id and (s.leased_until is null or s.leased_until <= v_now) and s.attempt - s.given_back >= s.max_attempts
         for update skip locked
       ) m on true;
     if v_spent is not null then
@@ -870,6 +870,8 @@ select $1::bigint, $2::text::jsonb, coalesce($3::integer, 0),
   coalesce($6::integer, (select q.max_attempts from :"schema".pgqrs_queues q where q.id = $1::bigint), 5)
 returning *`,
   getMessage: `select * from :"schema".pgqrs_messages where id = $1::bigint`,
+  lockDequeued: `select id, dequeued_at::text as dequeued from :"schema".pgqrs_messages where id = any ($1::bigint[])
+order by id for update`,
   listMessages: `select * from :"schema".pgqrs_messages where id > $1::bigint order by id limit $2::integer offset $3::bigint`,
   listMessagesOfQueue: `select * from :"schema".pgqrs_messages where queue_id = $1::bigint
 order by priority, due_at, id limit $2::integer offset $3::bigint`,

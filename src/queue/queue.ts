@@ -1,13 +1,8 @@
 // The handle of one queue: enqueue, read, settle and look into its archive, as in pgqrs 0.1. It is also what
 // `admin.getQueue` gives, so it has the queue's own fields where they are known.
-import {
-  type ArchiveOptions,
-  Consumer,
-  type DequeueOptions,
-  type FailOptions,
-  type SettleOptions,
-} from '../consumer/consumer.js'
+import { Consumer } from '../consumer/consumer.js'
 import type { Settled } from '../consumer/held.js'
+import type { ArchiveOptions, DequeueOptions, FailOptions, SettleOptions } from '../consumer/options.js'
 import type { Failed } from '../consumer/settles.js'
 import { Database, type Session } from '../database/database.js'
 import type { EnqueueOptions } from '../producer/options.js'

@@ -98,6 +98,7 @@ const cases: Record<string, () => readonly unknown[]> = {
   listFunctions: () => [],
   insertMessage: () => [at.queue, '1', null, null, null, null],
   getMessage: () => [at.held[0]],
+  lockDequeued: () => [at.held],
   listMessages: () => afterAllOf(),
   listMessagesOfQueue: () => [at.queue, 100, 0],
   countMessages: () => [],
