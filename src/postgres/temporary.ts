@@ -8,26 +8,54 @@ import { type LocalServer, type LocalServerOptions, startServer } from './server
 
 const prefix = 'pgqrs-temporary-'
 
-/** As startServer(), on a new folder below os.tmpdir(), which stop() removes. */
-export async function temporaryServer(
-  options: Omit<LocalServerOptions, 'dataDir'> = {},
-): Promise<LocalServer> {
-  sweep()
-  const place = mkdtempSync(join(tmpdir(), `${prefix}${process.pid}-`))
+export interface TemporaryServerOptions extends Omit<LocalServerOptions, 'dataDir'> {
+  /** Makes the data folder. Default: a new, empty one. */
+  fill?: (dataDir: string) => void
+}
+
+/** As startServer(), on a new folder below os.tmpdir(), which stop() or the end of the process removes. */
+export async function temporaryServer({
+  fill,
+  ...options
+}: TemporaryServerOptions = {}): Promise<LocalServer> {
+  const place = temporaryFolder()
+  const dataDir = join(place, 'data')
   const remove = () => rmSync(place, { recursive: true, force: true, maxRetries: 5 })
   try {
-    // Entered by the server's user, who may be another, listed by nobody else.
-    chmodSync(place, 0o711)
-    const server = await startServer({ syncNewFolder: false, ...options, dataDir: join(place, 'data') })
+    fill?.(dataDir)
+    const server = await startServer({ syncNewFolder: false, ...options, dataDir })
+    const atExit = () => endAtOnce(server, remove)
+    process.on('exit', atExit)
     const stop: LocalServer['stop'] = async (mode) => {
       // Nothing in it is worth an orderly end.
       await server.stop(mode ?? 'immediate')
+      process.off('exit', atExit)
       remove()
     }
     return Object.create(server, { stop: { value: stop, enumerable: true } })
   } catch (error) {
     remove()
     throw error
+  }
+}
+
+/** A new folder below os.tmpdir(). What is left of it after the end of this process is removed by the next one. */
+export function temporaryFolder(): string {
+  sweep()
+  const place = mkdtempSync(join(tmpdir(), `${prefix}${process.pid}-`))
+  // Entered by the server's user, who may be another, listed by nobody else.
+  chmodSync(place, 0o711)
+  return place
+}
+
+/** The process ends and can wait for nothing. */
+function endAtOnce(server: LocalServer, remove: () => void): void {
+  try {
+    const running = findServer(server.dataDir)
+    if (running?.pid === server.pid && process.platform !== 'win32') process.kill(server.pid, 'SIGQUIT')
+    remove()
+  } catch {
+    // It has ended already, or writes to its folder until it does: the next process removes what is left.
   }
 }
 

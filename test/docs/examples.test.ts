@@ -3,7 +3,7 @@
 import { readdirSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { freshDatabase } from '../harness/database.js'
-import { root, runTypeScript } from './program.js'
+import { root, run, runTypeScript } from './program.js'
 
 // Each group shares a database and runs in this order.
 const said: Record<string, string[]>[] = [
@@ -127,9 +127,11 @@ const said: Record<string, string[]>[] = [
   },
 ]
 
-// first-message.cjs needs the package as it is installed: package.test.ts runs it.
+// first-message.cjs needs the package as it is installed: package.test.ts runs it. Tests have a runner: see below.
 test('each example is run', () => {
-  const there = readdirSync(`${root}/examples`).filter((file) => file.endsWith('.ts'))
+  const there = readdirSync(`${root}/examples`).filter(
+    (file) => file.endsWith('.ts') && !file.endsWith('.test.ts'),
+  )
   expect(said.flatMap((group) => Object.keys(group)).sort()).toEqual(there.sort())
 })
 
@@ -144,4 +146,12 @@ describe.concurrent('the example', () => {
       }
     },
   )
+})
+
+test('the example of a test passes, with the runner of node, on a server that it starts itself', async () => {
+  const args = ['--import', 'tsx', '--test', 'examples/testing.test.ts']
+  // Inside a run of vitest it would take itself for a part of it.
+  const { code, lines } = await run(process.execPath, args, { env: { NODE_OPTIONS: '', PGQRS_TEST_DSN: '' } })
+  expect(lines.join('\n')).toMatch(/pass 2\n.*fail 0/)
+  expect(code).toBe(0)
 })
