@@ -10,6 +10,8 @@ interface ServerError {
 }
 
 const unavailable = 'Check that the server runs and that host, port, user and password in the DSN are right.'
+const busy =
+  'All connections of the pool may be in use (maxConnections): give clients back, or raise it. Else check that the server answers.'
 const notInstalled = 'Install it: pgqrs install (with --schema NAME for another schema), or admin.install().'
 
 const bySqlstate: Record<string, { code: ErrorCode; hint?: string }> = {
@@ -85,6 +87,12 @@ export function translate(error: unknown): PgqrsError {
       hint: 'Close it when nothing uses it any more; connect again to go on.',
       cause: error,
     })
+  if (/timeout exceeded when trying to connect/i.test(message ?? ''))
+    return new PgqrsError(
+      'DATABASE_UNAVAILABLE',
+      'No connection became free, or could be made, in time.',
+      options(busy),
+    )
   if (isConnectionError(error) || /^28/.test(code ?? ''))
     return new PgqrsError(
       'DATABASE_UNAVAILABLE',
