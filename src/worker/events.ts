@@ -59,13 +59,17 @@ export class Reporter {
   tell<Name extends keyof WorkerEvents>(event: Name, payload: WorkerEvents[Name][0]): void {
     // An 'error' that nobody listens to would end the program.
     if (!this.hears(event)) return
-    try {
-      // biome-ignore lint/suspicious/noExplicitAny: the tuple of one is what emit takes
-      ;(this.emitter.emit as any).call(this.emitter, event, payload)
-    } catch (error) {
-      // A listener's own mistake must not stop the worker.
+    // A listener's own mistake must not stop the worker, nor keep the others from hearing.
+    const wrong = (error: unknown) => {
       if (event !== 'error') this.tell('error', error)
     }
+    for (const listener of this.emitter.listeners(event))
+      try {
+        const answer: unknown = listener(payload as never)
+        if (answer instanceof Promise) answer.catch(wrong)
+      } catch (error) {
+        wrong(error)
+      }
   }
 
   /** Once for each change. */

@@ -78,6 +78,16 @@ export class Lane {
     return Math.max(0, this.#since + batch.waitMs - performance.now())
   }
 
+  /** Whether it could have begun what waits for so long: its handlers are busy, another worker's may not be. */
+  hoards(ms: number): boolean {
+    const first = this.#waiting[this.#next]
+    return (
+      first !== undefined &&
+      this.readyIn() === 0 &&
+      first.deadline - performance.now() < this.settings.leaseMs - ms
+    )
+  }
+
   /** The messages of the next call. What was lost while it waited is left out; all of them may be. */
   take(): Held[] {
     const end = Math.min(this.#waiting.length, this.#next + this.#perCall)
@@ -99,6 +109,11 @@ export class Lane {
   stir(): void {
     this.dry = false
     this.stirred += 1
+  }
+
+  /** What was fetched has waited so long: handlers are slow now, whatever they were before. */
+  stalled(ms: number): void {
+    this.#averageMs = Math.max(this.#averageMs ?? 0, ms)
   }
 
   /** How long a handler took. */

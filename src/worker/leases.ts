@@ -1,9 +1,17 @@
-// Keeps the leases of all that a worker holds: renewed in one statement, and given up in time where that fails.
+// Keeps the leases of all that a worker holds: renewed in one statement, and given up in time where that fails. What
+// was fetched ahead and not begun when its lease should be renewed is given back instead: others may have room for it.
 import { isPassing } from '../database/sqlstates.js'
 import type { Reporter } from './events.js'
 import type { Held } from './held.js'
 import type { Lane } from './lane.js'
 import type { Settler } from './settler.js'
+
+export interface Keeping {
+  /** The lease of a message is over. */
+  lost(lane: Lane, held: Held): void
+  /** All that waits in a lane has waited too long for its handler. */
+  giveBack(lane: Lane): void
+}
 
 /** A lease is renewed when a third of it has passed, so that two tries may fail. */
 const renewAfter = 1 / 3
@@ -16,21 +24,16 @@ export class Leases {
   readonly #lanes: readonly Lane[]
   readonly #settler: Settler
   readonly #reporter: Reporter
-  readonly #lost: (lane: Lane, held: Held) => void
+  readonly #keeping: Keeping
   #timer: NodeJS.Timeout | undefined
   #renewing = false
   #stopped = false
 
-  constructor(
-    lanes: readonly Lane[],
-    settler: Settler,
-    reporter: Reporter,
-    lost: (lane: Lane, held: Held) => void,
-  ) {
+  constructor(lanes: readonly Lane[], settler: Settler, reporter: Reporter, keeping: Keeping) {
     this.#lanes = lanes
     this.#settler = settler
     this.#reporter = reporter
-    this.#lost = lost
+    this.#keeping = keeping
   }
 
   start(): void {
@@ -56,7 +59,8 @@ export class Leases {
 
   #giveUpTheLate(): void {
     for (const lane of this.#lanes)
-      for (const held of lane.held()) if (held.state !== 'gone' && !Leases.holds(held)) this.#lost(lane, held)
+      for (const held of lane.held())
+        if (held.state !== 'gone' && !Leases.holds(held)) this.#keeping.lost(lane, held)
   }
 
   async #renew(): Promise<void> {
@@ -65,6 +69,10 @@ export class Leases {
     const due: { lane: Lane; held: Held }[] = []
     for (const lane of this.#lanes) {
       const { leaseMs } = lane.settings
+      if (lane.hoards(leaseMs * renewAfter)) {
+        lane.stalled(leaseMs * renewAfter)
+        this.#keeping.giveBack(lane)
+      }
       for (const held of lane.held())
         if (held.state !== 'gone' && held.deadline - asked < leaseMs * (1 - renewAfter))
           due.push({ lane, held })
@@ -80,7 +88,7 @@ export class Leases {
         if (answers[i]) held.deadline = asked + lane.settings.leaseMs
         // What is on its way to its settle may have been settled in the meantime: its own answer counts.
         else if (held.state === 'waiting' || held.state === 'running') {
-          if (!held.settled && !held.committing) this.#lost(lane, held)
+          if (!held.settled && !held.committing) this.#keeping.lost(lane, held)
         }
       }
     } catch (error) {

@@ -11,6 +11,7 @@ import { delayAfter } from './outcome.js'
 import { leaseLost, type Settler } from './settler.js'
 
 export class Runner {
+  readonly #database: Database
   readonly #settler: Settler
   readonly #reporter: Reporter
   readonly #handling: Handling
@@ -24,6 +25,7 @@ export class Runner {
     archivedBy: string | null,
     dueIn: (ms: number) => void,
   ) {
+    this.#database = database
     this.#settler = settler
     this.#reporter = reporter
     this.#dueIn = dueIn
@@ -62,10 +64,13 @@ export class Runner {
   }
 
   /** Gives a message back that was not begun, or was given up; the attempt does not count. */
-  async release(held: Held): Promise<void> {
+  async release(lane: Lane, held: Held): Promise<void> {
     held.state = 'settling'
     const accepted = await this.#settler.release({ id: held.id, attempt: held.attempt, delayMs: 0 })
-    if (accepted) this.#reporter.counters.released += 1
+    if (!accepted) return
+    this.#reporter.counters.released += 1
+    // Others may have room for it.
+    this.#database.notifier.say(lane.queue)
   }
 
   /** Says once that a message is no longer held. */
@@ -102,7 +107,7 @@ export class Runner {
       return this.#succeed(lane, held, null, durationMs)
     }
     if (PgqrsError.is(error, 'LEASE_LOST') && held.state === 'gone') return
-    if (held.stopped && !held.givenUp && held.state !== 'gone') return this.release(held)
+    if (held.stopped && !held.givenUp && held.state !== 'gone') return this.release(lane, held)
     if (!this.#begins(lane, held)) return
     const { queue } = lane
     const { message } = held

@@ -31,6 +31,7 @@ export class Settler {
   readonly #deletes: Coalescer<HeldMessage, boolean>
   readonly #releases: Coalescer<Releasing, boolean>
   readonly #failures: Coalescer<Failing, Failed>
+  readonly #given = new AbortController()
   /** Settles that are asked for and not answered. */
   pending = 0
 
@@ -83,6 +84,11 @@ export class Settler {
     return fates.every(({ outcome }) => outcome === 'archived')
   }
 
+  /** Tries nothing again from now on. */
+  giveUp(): void {
+    this.#given.abort()
+  }
+
   async #counted<T>(answer: Promise<T>): Promise<T> {
     this.pending += 1
     try {
@@ -107,7 +113,7 @@ export class Settler {
             const fates = await fatesOf(session, items)
             return answers.map((answer, i) => (answer === false ? answerOf(fates[i] as Fate) : answer))
           },
-          { forMs: settleForMs },
+          { forMs: settleForMs, until: this.#given.signal },
         ),
       together,
     )

@@ -2,6 +2,7 @@
 import type { Database } from '../database/database.js'
 import { type Duration, durationMs, longestTimerMs } from '../words/duration.js'
 import { PgqrsError } from '../words/errors.js'
+import { checkOptions } from '../words/options.js'
 import { Calls } from './calls.js'
 import { Ears } from './ears.js'
 import { Reporter, type WorkerCounters, type WorkerEvents, type WorkerPhase } from './events.js'
@@ -23,6 +24,8 @@ export interface StopOptions {
 
 /** After their signals are aborted, handlers get so long to end by themselves before their messages are released. */
 const graceMs = 250
+/** Settles that are not answered when the time of a stop is over are tried for so long at least. */
+const lastSettlesMs = 5_000
 /** Handlers are not begun while so many settles wait for their answers. */
 const mostUnsettled = 4_000
 
@@ -61,7 +64,10 @@ export class Worker {
     this.#runner = new Runner(database, this.#settler, reporter, settings.name, (ms) =>
       this.#fetcher.dueIn(ms),
     )
-    this.#leases = new Leases(this.#lanes, this.#settler, reporter, (lane, held) => this.#lose(lane, held))
+    this.#leases = new Leases(this.#lanes, this.#settler, reporter, {
+      lost: (lane, held) => this.#runner.lose(lane, held),
+      giveBack: (lane) => void this.#giveBack([lane]),
+    })
     this.#ears = settings.listen
       ? new Ears(
           database,
@@ -82,7 +88,9 @@ export class Worker {
       else this.#lanesChanged()
     })
     this.#ready = this.#start()
-    this.#ready.catch(() => {})
+    this.#ready.catch((error) => {
+      if (!this.#stopping.signal.aborted) reporter.tell('error', error)
+    })
   }
 
   /** Where it stands: starting, ready, suspended, stopping, stopped. */
@@ -147,7 +155,8 @@ export class Worker {
    * Stops: fetches no more, gives back at once what was not begun, lets handlers end, then aborts their signals
    * and releases their messages. No message loses an attempt by it. Resolves when all settles are answered.
    */
-  stop(options: StopOptions = {}): Promise<void> {
+  async stop(options: StopOptions = {}): Promise<void> {
+    checkOptions(options, ['timeout'], 'stop')
     const timeoutMs = durationMs(options.timeout ?? '30s', 'timeout')
     this.#stop ??= this.#stopOnce(timeoutMs)
     return this.#stop
@@ -182,10 +191,13 @@ export class Worker {
     this.#fetcher.stop()
     clearTimeout(this.#filling)
     this.#ears?.stop()
-    await this.#ready.catch(() => {})
-    await Promise.all(this.#loops)
-    const given = this.#lanes.flatMap((lane) => lane.takeAllWaiting())
-    const released = Promise.allSettled(given.map((held) => this.#runner.release(held)))
+    const over = performance.now() + timeoutMs
+    const given = this.#giveBack(this.#lanes)
+    const left = this.#ready
+      .catch(() => {})
+      .then(() => Promise.all(this.#loops))
+      // What a fetch brought that was under way.
+      .then(() => this.#giveBack(this.#lanes))
     await this.#until(() => this.#runningCount() === 0, timeoutMs)
     const reason = new PgqrsError('CLOSED', 'The worker stops and waits no longer.')
     for (const held of this.#lanes.flatMap((lane) => [...lane.running])) {
@@ -193,19 +205,35 @@ export class Worker {
       held.abort(reason)
     }
     await this.#until(() => this.#runningCount() === 0, graceMs)
-    const left = this.#lanes.flatMap((lane) => [...lane.running])
-    for (const held of left) held.givenUp = true
-    await Promise.allSettled(
-      left
-        .filter((held) => held.state === 'running' && !held.settled)
-        .map((held) => this.#runner.release(held)),
-    )
-    await released
-    await this.#until(() => this.#settler.pending === 0, 60_000)
+    const ignoring = this.#lanes.map((lane) => this.#giveUp(lane))
+    await this.#until(() => this.#settler.pending === 0, Math.max(lastSettlesMs, over - performance.now()))
+    this.#settler.giveUp()
+    await Promise.all([given, left, ...ignoring])
     this.#leases.stop()
     await this.#registration.stop()
     this.#enter('stopped')
     this.#ended()
+  }
+
+  /** Gives back what waits and was not begun. */
+  async #giveBack(lanes: readonly Lane[]): Promise<void> {
+    await Promise.all(lanes.map((lane) => this.#release(lane, lane.takeAllWaiting())))
+  }
+
+  /** Gives back what runs all the same. */
+  async #giveUp(lane: Lane): Promise<void> {
+    const left = [...lane.running]
+    for (const held of left) held.givenUp = true
+    await this.#release(
+      lane,
+      left.filter((held) => held.state === 'running' && !held.settled),
+    )
+  }
+
+  async #release(lane: Lane, held: readonly Held[]): Promise<void> {
+    const release = (one: Held) =>
+      this.#runner.release(lane, one).catch((error) => this.#reporter.tell('error', error))
+    await Promise.all(held.filter(({ state }) => state !== 'gone').map(release))
   }
 
   /** Begins as many handlers as there are slots and messages for. */
@@ -241,10 +269,6 @@ export class Worker {
     // They are answered by the hundred: no one number of them is sure to be seen.
     if (this.#unsettled || this.#settler.pending === 0) this.#pump()
     this.#checkIdle()
-  }
-
-  #lose(lane: Lane, held: Held): void {
-    this.#runner.lose(lane, held)
   }
 
   #lanesChanged(): void {
