@@ -105,9 +105,10 @@ with looked_at as materialized (
 select (select max(l.id) from looked_at l) as last_id, (select count(*) from released) as released
 
 -- name: purgeWorkers
--- Workers that stopped, or whose last heartbeat is older than $2 milliseconds; of one queue where $1 is given.
+-- Workers that stopped more than $2 milliseconds ago, or that last beat so long ago, and never less than a minute:
+-- a living one is not taken for dead. Of one queue where $1 is given.
 delete from :"schema".pgqrs_workers w
 where ($1::bigint is null or w.queue_id = $1::bigint)
   and (w.state = 'stopped' and w.stopped_at <= clock_timestamp() - $2::bigint * interval '1 millisecond'
-    or w.heartbeat_at < clock_timestamp() - $2::bigint * interval '1 millisecond')
+    or w.heartbeat_at < clock_timestamp() - greatest($2::bigint, 60000) * interval '1 millisecond')
 returning w.id

@@ -1104,6 +1104,6 @@ select (select max(l.id) from looked_at l) as last_id, (select count(*) from rel
   purgeWorkers: `delete from :"schema".pgqrs_workers w
 where ($1::bigint is null or w.queue_id = $1::bigint)
   and (w.state = 'stopped' and w.stopped_at <= clock_timestamp() - $2::bigint * interval '1 millisecond'
-    or w.heartbeat_at < clock_timestamp() - $2::bigint * interval '1 millisecond')
+    or w.heartbeat_at < clock_timestamp() - greatest($2::bigint, 60000) * interval '1 millisecond')
 returning w.id`,
 } as const
