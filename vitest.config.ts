@@ -8,6 +8,7 @@ export default defineConfig({
     alias: [
       { find: /^pgqrs$/, replacement: at('./src/index.ts') },
       { find: /^pgqrs\/tables$/, replacement: at('./src/tables/index.ts') },
+      { find: /^pgqrs\/testing$/, replacement: at('./src/testing/index.ts') },
     ],
   },
   test: {

@@ -22,6 +22,7 @@ const floors: Record<string, number> = {
   'pgqrs.ts': 5,
   'index.ts': 5,
   cli: 6,
+  testing: 6,
 }
 
 const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'))
@@ -66,6 +67,18 @@ describe('the structure of the source', () => {
     const allowed = /^(cli\/|index\.ts$|tables\/index\.ts$|postgres\/index\.ts$|words\/)/
     const others = written
       .filter((file) => file.startsWith('cli/'))
+      .flatMap((file) =>
+        importsOf(file)
+          .filter((to) => !allowed.test(to))
+          .map((to) => `${file} -> ${to}`),
+      )
+    expect(others).toEqual([])
+  })
+
+  it('lets what is for tests see the public index, the tables, the local server and words alone', () => {
+    const allowed = /^(testing\/|index\.ts$|tables\/|postgres\/index\.ts$|words\/)/
+    const others = written
+      .filter((file) => file.startsWith('testing/'))
       .flatMap((file) =>
         importsOf(file)
           .filter((to) => !allowed.test(to))
