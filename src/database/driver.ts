@@ -43,7 +43,7 @@ export interface Listener {
 export interface TransactionLimits {
   /** For the connection and for each statement but the caller's own. */
   timeoutMs?: number
-  /** Once it is aborted, the connection is cut: what waits for it fails, and nothing is committed later. */
+  /** Once it is aborted, the connection is cut: the transaction fails with the signal's reason, whatever `work` waits for. */
   until?: AbortSignal
 }
 

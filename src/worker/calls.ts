@@ -6,7 +6,9 @@ import { isPassing } from '../database/sqlstates.js'
 import type { Reporter } from './events.js'
 
 const firstPauseMs = 50
-const longestPauseMs = 2_000
+/** Cut short by no answer that another call gets: what fails by itself alone must not fail without a pause. */
+const leastPauseMs = 100
+const longestPauseMs = 1_000
 
 export class Calls {
   readonly session: Session
@@ -14,6 +16,9 @@ export class Calls {
   readonly timeoutMs: number
   readonly #database: Database
   readonly #reporter: Reporter
+  /** Ends the pauses of all: one of them has got an answer. */
+  #back = new AbortController()
+  #pausing = 0
 
   constructor(database: Database, reporter: Reporter, timeoutMs: number) {
     this.timeoutMs = timeoutMs
@@ -40,6 +45,7 @@ export class Calls {
       try {
         const result = await work(this.session, tries)
         this.#reporter.recovered('database')
+        if (this.#pausing > 0) this.#wakeAll()
         return result
       } catch (error) {
         if (!isPassing(error)) throw error
@@ -47,9 +53,25 @@ export class Calls {
         const wait =
           Math.min(longestPauseMs, firstPauseMs * 2 ** Math.min(tries, 10)) * (0.5 + Math.random() / 2)
         if (until?.aborted || performance.now() + wait > last) throw error
-        await pause(wait, undefined, until === undefined ? {} : { signal: until }).catch(() => {})
+        await this.#pause(wait, until)
         if (until?.aborted) throw error
       }
     }
+  }
+
+  async #pause(ms: number, until: AbortSignal | undefined): Promise<void> {
+    const least = Math.min(ms, leastPauseMs)
+    await pause(least, undefined, until === undefined ? {} : { signal: until }).catch(() => {})
+    this.#pausing += 1
+    const back = this.#back.signal
+    const signal = until === undefined ? back : AbortSignal.any([back, until])
+    await pause(ms - least, undefined, { signal }).catch(() => {})
+    this.#pausing -= 1
+  }
+
+  #wakeAll(): void {
+    const back = this.#back
+    this.#back = new AbortController()
+    back.abort()
   }
 }

@@ -79,10 +79,12 @@ export class Ears {
       throw new Error('The connection that listens was lost.')
     })
     ended.catch(() => {})
+    let stop = () => {}
     const stopped = new Promise<void>((resolve) => {
-      signal.addEventListener('abort', () => resolve(), { once: true })
-      if (signal.aborted) resolve()
+      stop = resolve
     })
+    signal.addEventListener('abort', stop, { once: true })
+    if (signal.aborted) stop()
     const over = Promise.race([ended, stopped])
     const prove = async (complaint: string) => {
       proof = `?${Math.random().toString(36).slice(2)}`
@@ -113,6 +115,7 @@ export class Ears {
         })
       }
     } finally {
+      signal.removeEventListener('abort', stop)
       await listener.close()
     }
   }

@@ -132,7 +132,8 @@ export class Handling {
       return result
     } catch (error) {
       // Its answer was lost on the way: it may be committed all the same.
-      if (worked !== undefined && isPassing(error) && !deletes(lane))
+      const unsure = isPassing(error) || group.some(({ state }) => state === 'gone')
+      if (worked !== undefined && unsure && !deletes(lane))
         if (await this.#settler.areArchived(group)) {
           for (const held of group) held.settled = true
           return worked.result

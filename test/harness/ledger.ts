@@ -17,7 +17,7 @@ export interface Ledger {
 }
 
 /** What the tables say now. */
-export async function tablesOf({ sql }: OwnQueue): Promise<Pick<Ledger, 'archived' | 'live'>> {
+export async function tablesOf({ sql }: Pick<OwnQueue, 'sql'>): Promise<Pick<Ledger, 'archived' | 'live'>> {
   const archived = await sql<Delivery>('select id, attempt from pgqrs_archive')
   const live = await sql<Delivery>('select id from pgqrs_messages')
   return { archived, live: live.map(({ id }) => id) }

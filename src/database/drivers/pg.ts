@@ -114,10 +114,16 @@ export class PgDriver implements Driver {
   ): Promise<T> {
     const client = await this.#connect(timeoutMs, until)
     let broken = false
-    const cut = () => {
-      broken = true
-      sever(client)
-    }
+    let cut = () => {}
+    // It does not wait for `work`, which may wait for a connection that this one keeps from it.
+    const over = new Promise<never>((_, reject) => {
+      cut = () => {
+        broken = true
+        sever(client)
+        reject(until?.reason)
+      }
+    })
+    over.catch(() => {})
     until?.addEventListener('abort', cut, { once: true })
     if (until?.aborted) cut()
     const say = async (text: string) => {
@@ -128,7 +134,7 @@ export class PgDriver implements Driver {
     try {
       const named = await translated(this.#mayName(client, timeoutMs))
       await say('begin isolation level read committed')
-      const result = await work({
+      const working = work({
         run: (statement, values, ownTimeoutMs = timeoutMs) =>
           translated(this.#query(client, statement, values, named, ownTimeoutMs)),
         script: async (text) => {
@@ -136,7 +142,8 @@ export class PgDriver implements Driver {
         },
         client,
       })
-      await say('commit')
+      const result = await Promise.race([working, over])
+      await Promise.race([say('commit'), over])
       return result
     } catch (error) {
       // What `work` itself threw, be it the caller's own error, leaves as it is.
