@@ -125,7 +125,7 @@ export class Database implements Session {
 
   /** Closes what the driver has opened. */
   async close(): Promise<void> {
-    this.notifier.close()
+    await this.notifier.close()
     await this.driver.close()
   }
 

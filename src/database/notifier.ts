@@ -14,7 +14,8 @@ const echoesMs = [5, 25, 120, 600]
 export class Notifier {
   readonly #announce: (queues: string[]) => Promise<unknown>
   readonly #waiting = new Set<string>()
-  readonly #timers = new Set<NodeJS.Timeout>()
+  /** With the queue that is said again then. */
+  readonly #timers = new Map<NodeJS.Timeout, string | null>()
   #busyUntil = 0
 
   /** @param announce runs the statement */
@@ -37,18 +38,22 @@ export class Notifier {
     if (!first) return
     const wait = this.#busyUntil - performance.now()
     if (wait <= 0) void this.#send()
-    else this.#later(wait, () => void this.#send())
+    else this.#later(wait, null, () => void this.#send())
   }
 
   /** Announces what will be committed soon, or never. */
   echo(queue: string): void {
-    for (const after of echoesMs) this.#later(after, () => this.say(queue))
+    for (const after of echoesMs) this.#later(after, queue, () => this.say(queue))
   }
 
-  close(): void {
-    for (const timer of this.#timers) clearTimeout(timer)
+  /** Says what is still to be said; nothing later. */
+  async close(): Promise<void> {
+    for (const [timer, queue] of this.#timers) {
+      clearTimeout(timer)
+      if (queue !== null) this.#waiting.add(queue)
+    }
     this.#timers.clear()
-    this.#waiting.clear()
+    await this.#send()
   }
 
   async #send(): Promise<void> {
@@ -59,12 +64,12 @@ export class Notifier {
     if (queues.length > 0) await this.#announce(queues).catch(() => {})
   }
 
-  #later(ms: number, act: () => void): void {
+  #later(ms: number, queue: string | null, act: () => void): void {
     const timer = setTimeout(() => {
       this.#timers.delete(timer)
       act()
     }, ms)
     timer.unref()
-    this.#timers.add(timer)
+    this.#timers.set(timer, queue)
   }
 }

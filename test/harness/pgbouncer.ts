@@ -16,7 +16,7 @@ export interface Pooler {
 
 const nobody = 65534
 
-export async function startPgBouncer(server: LocalServer): Promise<Pooler> {
+export async function startPgBouncer(server: Pick<LocalServer, 'dsn' | 'port' | 'dataDir'>): Promise<Pooler> {
   const program = findProgram()
   // Beside the server's data, which a later run sweeps up when this one is killed.
   const folder = mkdtempSync(join(dirname(server.dataDir), 'pgbouncer-'))
@@ -70,10 +70,17 @@ export async function startPgBouncer(server: LocalServer): Promise<Pooler> {
   return { dsn: front.href, stop }
 }
 
+export const hasPgBouncer = (): boolean => programThere() !== undefined
+
+function programThere(): string | undefined {
+  return ['pgbouncer', '/usr/sbin/pgbouncer'].find(
+    (program) => spawnSync(program, ['--version']).status === 0,
+  )
+}
+
 function findProgram(): string {
-  for (const program of ['pgbouncer', '/usr/sbin/pgbouncer']) {
-    if (spawnSync(program, ['--version']).status === 0) return program
-  }
+  const program = programThere()
+  if (program !== undefined) return program
   throw new Error('PGQRS_TEST_POOLER=pgbouncer, but PgBouncer is not installed: apt-get install pgbouncer')
 }
 
