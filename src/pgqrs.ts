@@ -11,7 +11,14 @@ import { PgqrsError } from './words/errors.js'
 import type { IdInput } from './words/id.js'
 import { checkOptions } from './words/options.js'
 import type { QueueDefinition, QueueReference } from './words/queue.js'
-import type { BatchHandler, BatchOptions, Handler, Served, WorkerOptions } from './worker/options.js'
+import type {
+  BatchHandler,
+  BatchOptions,
+  Handler,
+  Served,
+  ServedQueues,
+  WorkerOptions,
+} from './worker/options.js'
 import { Worker } from './worker/worker.js'
 
 export interface PoolOptions<Pool extends object = object> {
@@ -83,14 +90,14 @@ export class Pgqrs<Pool = PgqrsAdmin['pool']> {
     handler: Handler<Output>,
     options?: WorkerOptions & { batch?: undefined },
   ): Worker
-  worker(served: readonly Served[], options?: WorkerOptions): Worker
+  worker<Payloads extends readonly unknown[]>(served: ServedQueues<Payloads>, options?: WorkerOptions): Worker
   worker(
     first: QueueReference | readonly Served[],
     second?: Handler | BatchHandler | WorkerOptions,
     third?: WorkerOptions,
   ): Worker {
     if (Array.isArray(first)) return new Worker(this.#database, first, (second as WorkerOptions) ?? {})
-    const served = { queue: first as QueueReference, handler: second as Handler | BatchHandler }
+    const served = { queue: first, handler: second } as Served
     return new Worker(this.#database, [served], third ?? {})
   }
 

@@ -2,7 +2,7 @@
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { PgqrsError, type Served } from '../index.js'
+import { type Handler, PgqrsError, type Served } from '../index.js'
 import { didYouMean } from '../words/options.js'
 import { definitionOf } from '../words/queue.js'
 import { Failure, misuse } from './failure.js'
@@ -86,9 +86,9 @@ function unwrapped(module: Exports): Exports {
 }
 
 function servedOf(key: string, value: unknown): Served | undefined {
-  if (typeof value === 'function') return { queue: key, handler: value as Served['handler'] }
+  if (typeof value === 'function') return { queue: key, handler: value as Handler }
   if (typeof value !== 'object' || value === null || !('handler' in value)) return undefined
-  return { queue: key, ...(value as Omit<Served, 'queue'>) }
+  return { queue: key, ...value } as unknown as Served
 }
 
 function checked(served: Served, key: string, file: string): Served {

@@ -119,7 +119,7 @@ async function run(
     names.push((await pgqrs.admin.getQueue(name)).name)
   }
   const record = new Recorder()
-  const watched = served.map((one) => ({ ...one, handler: record.watching(one.handler) }))
+  const watched = served.map((one) => ({ ...one, handler: record.watching(one.handler) }) as Served)
   const worker = pgqrs.worker(watched, {
     concurrency: 1,
     ...serve,

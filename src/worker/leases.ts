@@ -17,8 +17,8 @@ export interface Keeping {
 const renewAfter = 1 / 3
 const shortestTickMs = 20
 const longestTickMs = 60_000
-/** A lease that is over so soon is taken for lost: the settle would not arrive in time. */
-const marginMs = 20
+/** A lease that is over so soon is taken for lost: the handler needs time to stop, and a settle to arrive. */
+const margin = { partOfLease: 1 / 20, leastMs: 20, mostMs: 500 }
 
 export class Leases {
   readonly #lanes: readonly Lane[]

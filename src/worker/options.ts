@@ -64,10 +64,27 @@ export interface ServeOptions {
   weight?: number
 }
 
-/** One of several queues that a worker serves. */
-export interface Served<Input = unknown, Output = Input> extends ServeOptions {
+/** One of several queues that a worker serves, with a handler for each message. */
+export interface ServedEach<Input = unknown, Output = Input> extends ServeOptions {
   queue: QueueReference<Input, Output>
-  handler: Handler<Output> | BatchHandler<Output>
+  handler: Handler<Output>
+  batch?: undefined
+}
+
+/** One of several queues that a worker serves, with a handler for batches. */
+export interface ServedBatches<Input = unknown, Output = Input> extends ServeOptions {
+  queue: QueueReference<Input, Output>
+  handler: BatchHandler<Output>
+  batch: BatchOptions
+}
+
+/** One of several queues that a worker serves. */
+export type Served<Input = unknown, Output = Input> = ServedEach<Input, Output> | ServedBatches<Input, Output>
+
+/** Several queues, each with the payloads of its own queue or handler. */
+export type ServedQueues<Payloads extends readonly unknown[]> = {
+  // biome-ignore lint/suspicious/noExplicitAny: what a queue takes does not matter to a handler
+  readonly [Key in keyof Payloads]: Served<any, Payloads[Key]>
 }
 
 export interface WorkerOptions extends ServeOptions {

@@ -1,65 +1,54 @@
-// Taking connections out of a pool with a limit on the wait. A pool cannot be told that nobody waits any more, and
-// while the database is away each such wait would hold, or wait for, a place of its own until the pool has none
-// left. So what one caller gave up is handed to the next.
+// Taking a connection out of a pool with a limit on the wait.
+import type { PgPool, PgPoolClient } from './pg.js'
 
-interface Connecting<Client> {
-  readonly client: Promise<Client>
-  /** How many callers have given it up. */
-  givenUp: number
+interface Timing {
+  connectionTimeoutMillis?: number | undefined
 }
 
-/** After so many it is left to itself: it may be one that never ends. */
-const mostGivenUp = 4
-
-export class Connects<Client extends { release(): void }> {
-  readonly #connect: () => Promise<Client>
-  #left: Connecting<Client>[] = []
-
-  constructor(connect: () => Promise<Client>) {
-    this.#connect = connect
+/** A connection; by default it waits as long as the pool does. */
+export async function connectWithin(
+  pool: PgPool,
+  timeoutMs?: number,
+  until?: AbortSignal,
+): Promise<PgPoolClient> {
+  if (timeoutMs === undefined && until === undefined) return pool.connect()
+  const connecting = timeoutMs === undefined ? pool.connect() : hurried(pool, timeoutMs)
+  let timer: NodeJS.Timeout | undefined
+  let stop = () => {}
+  let over = false
+  const end = new Promise<never>((_, reject) => {
+    stop = () => {
+      over = true
+      reject(new Error('timeout exceeded when trying to connect'))
+    }
+    if (timeoutMs !== undefined) timer = setTimeout(stop, timeoutMs)
+    if (until?.aborted) stop()
+    until?.addEventListener('abort', stop, { once: true })
+  })
+  try {
+    return await Promise.race([connecting, end])
+  } catch (error) {
+    // Nobody waits for it any more.
+    if (over) connecting.then((client) => client.release()).catch(() => {})
+    throw error
+  } finally {
+    clearTimeout(timer)
+    until?.removeEventListener('abort', stop)
   }
+}
 
-  /** A connection; by default it waits as long as the pool does. */
-  async take(timeoutMs?: number, until?: AbortSignal): Promise<Client> {
-    if (timeoutMs === undefined && until === undefined) return this.#connect()
-    const connecting = this.#left.shift() ?? { client: this.#connect(), givenUp: 0 }
-    let timer: NodeJS.Timeout | undefined
-    let stop = () => {}
-    let over = false
-    const end = new Promise<never>((_, reject) => {
-      stop = () => {
-        over = true
-        reject(new Error('timeout exceeded when trying to connect'))
-      }
-      if (timeoutMs !== undefined) timer = setTimeout(stop, timeoutMs)
-      if (until?.aborted) stop()
-      until?.addEventListener('abort', stop, { once: true })
-    })
-    try {
-      return await Promise.race([connecting.client, end])
-    } catch (error) {
-      if (over) this.#leave(connecting)
-      throw error
-    } finally {
-      clearTimeout(timer)
-      until?.removeEventListener('abort', stop)
-    }
-  }
-
-  #leave(connecting: Connecting<Client>): void {
-    connecting.givenUp += 1
-    if (connecting.givenUp > mostGivenUp) {
-      connecting.client.then((client) => client.release()).catch(() => {})
-      return
-    }
-    this.#left.push(connecting)
-    const ended = (client?: Client) => {
-      // Not there any more: somebody waits for it.
-      const at = this.#left.indexOf(connecting)
-      if (at === -1) return
-      this.#left.splice(at, 1)
-      client?.release()
-    }
-    connecting.client.then(ended, () => ended())
+/**
+ * A pool reads how long a connection may take when it is asked for one, and only the pool can end one that hangs: else
+ * each of them would keep its place, until a pool that waits for ever has none left.
+ */
+function hurried(pool: PgPool, timeoutMs: number): Promise<PgPoolClient> {
+  const { options } = pool as { options?: Timing }
+  const own = options?.connectionTimeoutMillis
+  if (options === undefined || (own && own <= timeoutMs)) return pool.connect()
+  options.connectionTimeoutMillis = timeoutMs
+  try {
+    return pool.connect()
+  } finally {
+    options.connectionTimeoutMillis = own
   }
 }

@@ -11,7 +11,7 @@ import type {
   TransactionLimits,
 } from '../driver.js'
 import { isConnectionError, translate } from '../sqlstates.js'
-import { Connects } from './connects.js'
+import { connectWithin } from './connects.js'
 import { parserOf } from './pg-types.js'
 
 interface Query {
@@ -67,14 +67,12 @@ const toldByTheQuery = () => {}
 
 export class PgDriver implements Driver {
   readonly #pool: PgPool
-  readonly #connects: Connects<PgPoolClient>
   readonly #naming: 'auto' | 'on' | 'off'
   /** Whether a connection goes straight to the server, so that the names of its statements are its own. */
   readonly #direct = new WeakMap<PgClient, boolean>()
 
   constructor(pool: PgPool, naming: 'auto' | 'on' | 'off' = 'auto') {
     this.#pool = pool
-    this.#connects = new Connects(() => pool.connect())
     this.#naming = naming
   }
 
@@ -215,7 +213,7 @@ export class PgDriver implements Driver {
 
   async #connect(timeoutMs?: number, until?: AbortSignal): Promise<PgPoolClient> {
     try {
-      const client = await this.#connects.take(timeoutMs, until)
+      const client = await connectWithin(this.#pool, timeoutMs, until)
       client.on('error', toldByTheQuery)
       return client
     } catch (error) {
