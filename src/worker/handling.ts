@@ -103,7 +103,7 @@ export class Handling {
   ): Promise<T> {
     if (group.some(({ settled }) => settled))
       throw new PgqrsError('ARGUMENT_INVALID', 'tx has settled this message already; it can be used once.')
-    const late = group.find((held) => !Leases.holds(held))
+    const late = group.find((held) => !Leases.holds(lane, held))
     if (late !== undefined) throw leaseLost(late.id)
     let worked: { result: T } | undefined
     const inside = async (session: TransactionSession) => {

@@ -40,9 +40,10 @@ export class Leases {
     const shortest = Math.min(...this.#lanes.map((lane) => lane.settings.leaseMs))
     const tick = () => {
       if (this.#stopped) return
-      this.#timer = setTimeout(tick, Math.min(longestTickMs, Math.max(shortestTickMs, shortest / 12)))
-      this.#giveUpTheLate()
+      const soonestMs = this.#giveUpTheLate()
       void this.#renew()
+      const often = Math.min(longestTickMs, Math.max(shortestTickMs, shortest / 12))
+      this.#timer = setTimeout(tick, Math.max(1, Math.min(often, soonestMs)))
     }
     tick()
   }
@@ -53,14 +54,24 @@ export class Leases {
   }
 
   /** Whether there is time left to settle. */
-  static holds(held: Held): boolean {
-    return held.state !== 'gone' && performance.now() < held.deadline - marginMs
+  static holds(lane: Lane, held: Held): boolean {
+    return held.state !== 'gone' && performance.now() < held.deadline - marginOf(lane)
   }
 
-  #giveUpTheLate(): void {
-    for (const lane of this.#lanes)
-      for (const held of lane.held())
-        if (held.state !== 'gone' && !Leases.holds(held)) this.#keeping.lost(lane, held)
+  /** @returns in how many milliseconds the next one is late */
+  #giveUpTheLate(): number {
+    const now = performance.now()
+    let soonestMs = Number.POSITIVE_INFINITY
+    for (const lane of this.#lanes) {
+      const marginMs = marginOf(lane)
+      for (const held of lane.held()) {
+        if (held.state === 'gone') continue
+        const leftMs = held.deadline - marginMs - now
+        if (leftMs <= 0) this.#keeping.lost(lane, held)
+        else soonestMs = Math.min(soonestMs, leftMs)
+      }
+    }
+    return soonestMs
   }
 
   async #renew(): Promise<void> {
@@ -99,4 +110,8 @@ export class Leases {
       this.#renewing = false
     }
   }
+}
+
+function marginOf({ settings: { leaseMs } }: Lane): number {
+  return Math.min(margin.mostMs, Math.max(margin.leastMs, leaseMs * margin.partOfLease))
 }

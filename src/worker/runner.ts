@@ -136,7 +136,7 @@ export class Runner {
   /** Whether there is something left to settle; a message that was given up or lost has its answer already. */
   #begins(lane: Lane, held: Held): boolean {
     if (held.state === 'gone' || held.givenUp) return false
-    if (!Leases.holds(held)) {
+    if (!Leases.holds(lane, held)) {
       this.lose(lane, held)
       return false
     }
