@@ -164,6 +164,7 @@ export class PgqrsAdmin<Pool = ReturnType<typeof PgDriver.pool>> {
    * @throws PgqrsError QUEUE_NOT_FOUND, QUEUE_NOT_EMPTY
    */
   async deleteQueue(name: string, options: { force?: boolean } = {}): Promise<void> {
+    checkQueueName(name)
     checkOptions(options, ['force'], 'deleteQueue')
     const force = options.force === true
     if (force) {

@@ -3,6 +3,7 @@
 import type { Database } from '../database/database.js'
 import { archivedOfRow } from '../tables/archive.js'
 import { boundsOf, type Page } from '../tables/table.js'
+import { PgqrsError } from '../words/errors.js'
 import { type Id, type IdInput, idOf } from '../words/id.js'
 import type { ArchivedMessage } from '../words/message.js'
 import { checkQueueName } from '../words/names.js'
@@ -45,7 +46,11 @@ export class DeadLetters {
   async redrive(queue: string, options: RedriveOptions = {}): Promise<Id[]> {
     checkOptions(options, ['ids', 'limit'], 'redrive')
     const limit = wholeNumber(options.limit ?? 1_000, 'limit', 1, 10_000)
-    const ids = options.ids === undefined ? null : options.ids.map((id) => idOf(id))
+    if (options.ids !== undefined && !Array.isArray(options.ids))
+      throw new PgqrsError('ARGUMENT_INVALID', 'redrive: the ids are no array.', {
+        hint: 'Give a list of ids, as [letter.id], or leave it out for any.',
+      })
+    const ids = options.ids === undefined ? null : options.ids.map((id: IdInput) => idOf(id))
     await this.#complete(queue)
     const rows = await this.#database.run('redrive', [checkQueueName(queue), ids, limit])
     return rows.map(({ id }) => id)

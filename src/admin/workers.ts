@@ -69,6 +69,7 @@ export class WorkerManagement {
 
   /** By id, of one queue or of all. @throws PgqrsError QUEUE_NOT_FOUND */
   async list(options: Page & { queue?: string } = {}): Promise<WorkerInfo[]> {
+    checkOptions(options, ['queue', 'limit', 'offset'], 'list')
     const { queue, ...page } = options
     return queue === undefined
       ? this.#table.list(page)

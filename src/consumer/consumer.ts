@@ -8,7 +8,7 @@ import { type Duration, durationMs } from '../words/duration.js'
 import { PgqrsError } from '../words/errors.js'
 import { type Id, type IdInput, idOf } from '../words/id.js'
 import type { HeldMessage, Message } from '../words/message.js'
-import { checkOptions, wholeNumber } from '../words/options.js'
+import { checkOptions, storableText, wholeNumber } from '../words/options.js'
 import { definitionOf, type QueueDefinition, type QueueReference, validate } from '../words/queue.js'
 import { Head } from './head.js'
 import { HeldMessages, type Proof, type Settled } from './held.js'
@@ -207,7 +207,7 @@ export class Consumer<Output = unknown, Input = Output> {
     const rows =
       type === undefined
         ? await this.#claimFrom(session, values)
-        : await session.run('claimType', [...values, String(type)])
+        : await session.run('claimType', [...values, storableText(type, 'type')])
     const messages = rows.map((row) => messageOfRow<Output>(row))
     for (const { id, attempt } of messages) this.#held.add({ id, attempt })
     if (tx === undefined || messages.length === 0) return messages
@@ -276,7 +276,10 @@ export class Consumer<Output = unknown, Input = Output> {
     statement: (session: Session, held: readonly Item[]) => Promise<boolean[]>,
     itemOf: (held: HeldMessage) => Item,
   ): Promise<boolean[]> {
-    if (!Array.isArray(messages)) throw new PgqrsError('ARGUMENT_INVALID', 'The messages are no array.')
+    if (!Array.isArray(messages))
+      throw new PgqrsError('ARGUMENT_INVALID', 'The messages are no array.', {
+        hint: 'Give a list, as dequeueBatch gave it.',
+      })
     const proofs = messages.map((message) => this.#held.proofOf(message))
     const held = proofs.filter((proof) => proof !== null)
     if (held.length === 0) return proofs.map(() => false)

@@ -2,7 +2,7 @@
 import { type Duration, durationMs } from '../words/duration.js'
 import { PgqrsError } from '../words/errors.js'
 import type { IdInput } from '../words/id.js'
-import { checkOptions } from '../words/options.js'
+import { checkOptions, storableText } from '../words/options.js'
 
 export interface ConsumerOptions {
   /** The id of the registered worker for which messages are leased; it is shown as `leasedBy`. */
@@ -51,6 +51,9 @@ export function archiveOptions(by: string | ArchiveOptions): ArchiveOptions {
   checkOptions(options, ['tx', 'archivedBy'], 'archive')
   const { archivedBy } = options
   if (archivedBy !== undefined && (typeof archivedBy !== 'string' || archivedBy.length > 200))
-    throw new PgqrsError('ARGUMENT_INVALID', 'archivedBy is a text of at most 200 characters.')
+    throw new PgqrsError('ARGUMENT_INVALID', 'archivedBy is a text of at most 200 characters.', {
+      hint: 'Give a name, such as that of the worker or the operator.',
+    })
+  if (archivedBy !== undefined) storableText(archivedBy, 'archivedBy')
   return options
 }

@@ -4,6 +4,7 @@ import { PgqrsError } from '../words/errors.js'
 import type { MessageHeaders } from '../words/message.js'
 import { checkOptions, wholeNumber } from '../words/options.js'
 import { encodeHeaders } from '../words/payload.js'
+import { shown } from '../words/shown.js'
 
 export interface EnqueueOptions {
   /** Due after so long, by the database's clock. Default: at once. */
@@ -47,12 +48,8 @@ function instant(at: Date | string, delayed: boolean): string {
   const date = at instanceof Date ? at : new Date(typeof at === 'string' ? at : Number.NaN)
   const year = date.getUTCFullYear()
   if (!(year >= 1 && year <= lastYear))
-    throw new PgqrsError(
-      'ARGUMENT_INVALID',
-      `at: ${String(at).slice(0, 40)} is no time that can be stored.`,
-      {
-        hint: `Give a Date, or a text such as '2031-01-31T12:00:00Z', up to the year ${lastYear}.`,
-      },
-    )
+    throw new PgqrsError('ARGUMENT_INVALID', `at: ${shown(at)} is no time that can be stored.`, {
+      hint: `Give a Date, or a text such as '2031-01-31T12:00:00Z', up to the year ${lastYear}.`,
+    })
   return date.toISOString()
 }

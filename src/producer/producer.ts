@@ -93,7 +93,9 @@ export class Producer<Input = unknown, Output = Input> {
    */
   async batchEnqueue(payloads: readonly Input[], options: EnqueueOptions = {}): Promise<Message<Input>[]> {
     if (!Array.isArray(payloads))
-      throw new PgqrsError('ARGUMENT_INVALID', 'batchEnqueue: the payloads are no array.')
+      throw new PgqrsError('ARGUMENT_INVALID', 'batchEnqueue: the payloads are no array.', {
+        hint: 'Give a list of payloads; for one alone there is enqueue.',
+      })
     if (payloads.length > batchLimit.messages)
       throw new PgqrsError('ARGUMENT_INVALID', `A batch has at most ${batchLimit.messages} messages.`, {
         hint: 'Send several batches, with the same tx if they belong together.',

@@ -3,9 +3,19 @@ import { Database, type Defaults } from '../database/database.js'
 import type { Row } from '../database/driver.js'
 import { type IdInput, idOf } from '../words/id.js'
 import type { ArchivedMessage, MessageHeaders } from '../words/message.js'
-import { checkOptions, wholeNumber } from '../words/options.js'
+import { instant, oneOf, wholeNumber } from '../words/options.js'
 import { encodeHeaders, encodePayload } from '../words/payload.js'
-import { boundsOf, foreignKey, fromTheStart, type Page, type Table, type TransactionOption } from './table.js'
+import {
+  boundsOf,
+  checkRow,
+  foreignKey,
+  fromTheStart,
+  type Page,
+  sessionOf,
+  type Table,
+  type TransactionOption,
+  textOrNull,
+} from './table.js'
 
 export interface NewArchivedMessage {
   queueId: IdInput
@@ -55,26 +65,22 @@ export class PgqrsArchiveTable implements Table<ArchivedMessage, NewArchivedMess
   /** @throws PgqrsError QUEUE_NOT_FOUND when no queue has this id, PAYLOAD_INVALID, ARGUMENT_INVALID */
   async insert(row: NewArchivedMessage, options: TransactionOption = {}): Promise<ArchivedMessage> {
     const known = ['queueId', 'payload', 'id', 'headers', 'priority', 'attempt', 'maxAttempts', 'enqueuedAt']
-    checkOptions(
-      row,
-      [...known, 'dequeuedAt', 'outcome', 'archivedBy', 'lastError'],
-      'PgqrsArchiveTable.insert',
-    )
+    checkRow(row, [...known, 'dequeuedAt', 'outcome', 'archivedBy', 'lastError'], 'PgqrsArchiveTable.insert')
     const values = [
       row.id === undefined ? null : idOf(row.id),
       foreignKey(row.queueId),
-      row.enqueuedAt ?? null,
-      row.dequeuedAt ?? null,
+      timeOrNull(row.enqueuedAt, 'enqueuedAt'),
+      timeOrNull(row.dequeuedAt, 'dequeuedAt'),
       wholeNumber(row.priority ?? 0, 'priority', -2_147_483_648, 2_147_483_647),
       wholeNumber(row.attempt ?? 0, 'attempt', 0, 2_147_483_647),
       wholeNumber(row.maxAttempts ?? 5, 'maxAttempts', 1, 1_000),
-      row.outcome ?? 'archived',
-      row.archivedBy ?? null,
+      oneOf(row.outcome ?? 'archived', 'outcome', ['archived', 'dead']),
+      textOrNull(row.archivedBy, 'archivedBy'),
       encodePayload(row.payload),
       row.headers === undefined ? null : encodeHeaders(row.headers),
-      row.lastError ?? null,
+      textOrNull(row.lastError, 'lastError'),
     ]
-    const [inserted] = await this.#database.in(options.tx).run('insertArchived', values)
+    const [inserted] = await sessionOf(this.#database, options, 'insert').run('insertArchived', values)
     return archivedOfRow(inserted as Row)
   }
 
@@ -90,7 +96,7 @@ export class PgqrsArchiveTable implements Table<ArchivedMessage, NewArchivedMess
   }
 
   async delete(id: IdInput, options: TransactionOption = {}): Promise<boolean> {
-    return (await this.#database.in(options.tx).run('deleteArchived', [idOf(id)])).length > 0
+    return (await sessionOf(this.#database, options, 'delete').run('deleteArchived', [idOf(id)])).length > 0
   }
 
   async count(): Promise<number> {
@@ -110,3 +116,6 @@ export class PgqrsArchiveTable implements Table<ArchivedMessage, NewArchivedMess
     return rows.map((row) => archivedOfRow(row))
   }
 }
+
+const timeOrNull = (value: unknown, what: string): Date | null =>
+  value === undefined || value === null ? null : instant(value, what)

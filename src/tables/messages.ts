@@ -4,9 +4,19 @@ import type { Row } from '../database/driver.js'
 import { PgqrsError } from '../words/errors.js'
 import { type IdInput, idOf } from '../words/id.js'
 import type { Message, MessageHeaders } from '../words/message.js'
-import { checkOptions, wholeNumber } from '../words/options.js'
+import { checkOptions, instant, wholeNumber } from '../words/options.js'
 import { encodeHeaders, encodePayload } from '../words/payload.js'
-import { boundsOf, foreignKey, fromTheStart, type Page, type Table, type TransactionOption } from './table.js'
+import {
+  boundsOf,
+  checkRow,
+  foreignKey,
+  fromTheStart,
+  type Page,
+  sessionOf,
+  type Table,
+  type TransactionOption,
+  textOrNull,
+} from './table.js'
 
 export interface NewMessage {
   queueId: IdInput
@@ -53,16 +63,16 @@ export class PgqrsMessages implements Table<Message, NewMessage> {
   /** @throws PgqrsError QUEUE_NOT_FOUND when no queue has this id, PAYLOAD_INVALID, ARGUMENT_INVALID */
   async insert(row: NewMessage, options: TransactionOption = {}): Promise<Message> {
     const known = ['queueId', 'payload', 'priority', 'dueAt', 'headers', 'maxAttempts']
-    checkOptions(row, known, 'PgqrsMessages.insert')
+    checkRow(row, known, 'PgqrsMessages.insert')
     const values = [
       foreignKey(row.queueId),
       encodePayload(row.payload),
       wholeNumber(row.priority ?? 0, 'priority', -2_147_483_648, 2_147_483_647),
-      row.dueAt ?? null,
+      row.dueAt === undefined || row.dueAt === null ? null : instant(row.dueAt, 'dueAt'),
       row.headers === undefined ? null : encodeHeaders(row.headers),
       row.maxAttempts === undefined ? null : wholeNumber(row.maxAttempts, 'maxAttempts', 1, 1_000),
     ]
-    const [inserted] = await this.#database.in(options.tx).run('insertMessage', values)
+    const [inserted] = await sessionOf(this.#database, options, 'insert').run('insertMessage', values)
     return messageOfRow(inserted as Row)
   }
 
@@ -93,7 +103,7 @@ export class PgqrsMessages implements Table<Message, NewMessage> {
    */
   async archive(id: IdInput, options: RemoveOptions & { archivedBy?: string } = {}): Promise<boolean> {
     checkOptions(options, ['tx', 'force', 'archivedBy'], 'archive')
-    return this.#remove(id, [true, options.archivedBy ?? null], options)
+    return this.#remove(id, [true, textOrNull(options.archivedBy, 'archivedBy')], options)
   }
 
   async count(): Promise<number> {
@@ -114,7 +124,7 @@ export class PgqrsMessages implements Table<Message, NewMessage> {
   }
 
   async #remove(id: IdInput, how: [archive: boolean, by: string | null], options: RemoveOptions) {
-    const values = [null, idOf(id), ...how, options.force ?? false]
+    const values = [null, idOf(id), ...how, options.force === true]
     const [row] = await this.#database.in(options.tx).run('removeMessage', values)
     if (row?.result === 'held')
       throw new PgqrsError('MESSAGE_HELD', `Message ${id} is held by a consumer.`, {

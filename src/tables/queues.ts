@@ -5,8 +5,17 @@ import { PgqrsError } from '../words/errors.js'
 import { type IdInput, idOf } from '../words/id.js'
 import type { QueueInfo } from '../words/message.js'
 import { checkQueueName } from '../words/names.js'
-import { wholeNumber } from '../words/options.js'
-import { boundsOf, foreignKey, fromTheStart, type Page, type Table, type TransactionOption } from './table.js'
+import { oneOf, wholeNumber } from '../words/options.js'
+import {
+  boundsOf,
+  checkRow,
+  foreignKey,
+  fromTheStart,
+  type Page,
+  sessionOf,
+  type Table,
+  type TransactionOption,
+} from './table.js'
 
 export interface NewQueue {
   name: string
@@ -35,16 +44,14 @@ export class PgqrsQueues implements Table<QueueInfo, NewQueue> {
 
   /** @throws PgqrsError QUEUE_EXISTS, ARGUMENT_INVALID */
   async insert(row: NewQueue, options: TransactionOption = {}): Promise<QueueInfo> {
-    const name = checkQueueName(row?.name)
+    checkRow(row, ['name', 'maxAttempts', 'onSuccess'], 'PgqrsQueues.insert')
+    const name = checkQueueName(row.name)
     const attempts =
       row.maxAttempts === undefined ? null : wholeNumber(row.maxAttempts, 'maxAttempts', 1, 1_000)
-    if (row.onSuccess !== undefined && row.onSuccess !== 'archive' && row.onSuccess !== 'delete')
-      throw new PgqrsError(
-        'ARGUMENT_INVALID',
-        `onSuccess: ${String(row.onSuccess)} is neither archive nor delete.`,
-      )
-    const values = [name, attempts, row.onSuccess ?? null]
-    const [inserted] = await this.#database.in(options.tx).run('insertQueue', values)
+    const onSuccess =
+      row.onSuccess === undefined ? null : oneOf(row.onSuccess, 'onSuccess', ['archive', 'delete'])
+    const values = [name, attempts, onSuccess]
+    const [inserted] = await sessionOf(this.#database, options, 'insert').run('insertQueue', values)
     if (inserted === undefined)
       throw new PgqrsError('QUEUE_EXISTS', `Queue '${name}' exists already.`, {
         hint: 'Use it, or choose another name.',
@@ -69,10 +76,12 @@ export class PgqrsQueues implements Table<QueueInfo, NewQueue> {
 
   /** @throws PgqrsError QUEUE_NOT_EMPTY while it has messages, archived messages or workers */
   async delete(id: IdInput, options: TransactionOption = {}): Promise<boolean> {
+    const known = idOf(id)
+    const session = sessionOf(this.#database, options, 'delete')
     try {
-      return (await this.#database.in(options.tx).run('deleteQueue', [idOf(id)])).length > 0
+      return (await session.run('deleteQueue', [known])).length > 0
     } catch (error) {
-      throw notEmpty(error, `The queue with id ${id}`)
+      throw notEmpty(error, `The queue with id ${known}`)
     }
   }
 

@@ -1,7 +1,9 @@
 // The one interface of the four tables, and the paging that their lists share.
+import type { Database, Session } from '../database/database.js'
+import { PgqrsError } from '../words/errors.js'
 import type { Id, IdInput } from '../words/id.js'
 import { idOf } from '../words/id.js'
-import { checkOptions, wholeNumber } from '../words/options.js'
+import { checkOptions, storableText, wholeNumber } from '../words/options.js'
 
 /** Which part of a list: lists are bounded. */
 export interface Page {
@@ -40,6 +42,29 @@ export function boundsOf(page: Page | undefined): { limit: number; offset: numbe
     offset: wholeNumber(page?.offset ?? 0, 'offset', 0, Number.MAX_SAFE_INTEGER),
   }
 }
+
+/**
+ * The session of an insert or delete, inside the caller's transaction where one is given. A misspelt `tx` would be
+ * a write outside of it.
+ * @throws PgqrsError ARGUMENT_INVALID
+ */
+export function sessionOf(database: Database, options: TransactionOption | undefined, of: string): Session {
+  checkOptions(options, ['tx'], of)
+  return database.in(options?.tx)
+}
+
+/** @throws PgqrsError ARGUMENT_INVALID when it is no object, or has a field that is not known */
+export function checkRow(row: unknown, known: readonly string[], of: string): void {
+  if (row === undefined)
+    throw new PgqrsError('ARGUMENT_INVALID', `${of}: there is no row.`, {
+      hint: `Give an object with some of ${known.join(', ')}.`,
+    })
+  checkOptions(row, known, of)
+}
+
+/** A text, or null where there is none. @throws PgqrsError ARGUMENT_INVALID */
+export const textOrNull = (value: unknown, what: string): string | null =>
+  value === undefined || value === null ? null : storableText(value, what)
 
 /** Walks a list by id, page after page. */
 export const fromTheStart: Id = '-1'

@@ -4,8 +4,18 @@ import type { Row } from '../database/driver.js'
 import { PgqrsError } from '../words/errors.js'
 import { type IdInput, idOf } from '../words/id.js'
 import type { WorkerInfo } from '../words/message.js'
-import { wholeNumber } from '../words/options.js'
-import { boundsOf, foreignKey, fromTheStart, type Page, type Table, type TransactionOption } from './table.js'
+import { storableText, wholeNumber } from '../words/options.js'
+import {
+  boundsOf,
+  checkRow,
+  foreignKey,
+  fromTheStart,
+  type Page,
+  sessionOf,
+  type Table,
+  type TransactionOption,
+  textOrNull,
+} from './table.js'
 
 export interface NewWorker {
   queueId: IdInput
@@ -37,12 +47,20 @@ export class PgqrsWorkers implements Table<WorkerInfo, NewWorker> {
 
   /** @throws PgqrsError QUEUE_NOT_FOUND when no queue has this id, ARGUMENT_INVALID */
   async insert(row: NewWorker, options: TransactionOption = {}): Promise<WorkerInfo> {
-    if (typeof row?.hostname !== 'string' || row.hostname === '')
-      throw new PgqrsError('ARGUMENT_INVALID', 'hostname: a worker needs the name of its machine.')
+    checkRow(row, ['queueId', 'hostname', 'name', 'pid'], 'PgqrsWorkers.insert')
+    if (typeof row.hostname !== 'string' || row.hostname === '')
+      throw new PgqrsError('ARGUMENT_INVALID', 'hostname: a worker needs the name of its machine.', {
+        hint: 'Give a text, such as what os.hostname() gives.',
+      })
     const pid =
       row.pid === undefined || row.pid === null ? null : wholeNumber(row.pid, 'pid', 0, 2_147_483_647)
-    const values = [foreignKey(row.queueId), row.name ?? null, row.hostname, pid]
-    const [inserted] = await this.#database.in(options.tx).run('insertWorker', values)
+    const values = [
+      foreignKey(row.queueId),
+      textOrNull(row.name, 'name'),
+      storableText(row.hostname, 'hostname'),
+      pid,
+    ]
+    const [inserted] = await sessionOf(this.#database, options, 'insert').run('insertWorker', values)
     return workerOfRow(inserted as Row)
   }
 
@@ -57,7 +75,7 @@ export class PgqrsWorkers implements Table<WorkerInfo, NewWorker> {
   }
 
   async delete(id: IdInput, options: TransactionOption = {}): Promise<boolean> {
-    return (await this.#database.in(options.tx).run('deleteWorker', [idOf(id)])).length > 0
+    return (await sessionOf(this.#database, options, 'delete').run('deleteWorker', [idOf(id)])).length > 0
   }
 
   async count(): Promise<number> {

@@ -1,5 +1,6 @@
 // A length of time as people write it: '250ms', '30s', '5m', '1.5h', '7d', '2w', or a number of milliseconds.
 import { PgqrsError } from './errors.js'
+import { shown } from './shown.js'
 
 type Unit = 'ms' | 's' | 'm' | 'h' | 'd' | 'w'
 
@@ -47,5 +48,5 @@ function parse(text: string): number {
 }
 
 function show(value: unknown): string {
-  return typeof value === 'string' ? `'${value.slice(0, 40)}'` : String(value).slice(0, 40)
+  return typeof value === 'string' ? `'${shown(value)}'` : shown(value)
 }

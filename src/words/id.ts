@@ -1,6 +1,7 @@
 // Ids are 64-bit in the database and strings of digits here: a JavaScript number would lose the last digits
 // above 2^53, and a bigint breaks JSON.stringify (docs/adr/0001).
 import { PgqrsError } from './errors.js'
+import { shown } from './shown.js'
 
 /** The id of a queue, worker or message: decimal digits, for example `'42'`. */
 export type Id = string
@@ -26,5 +27,5 @@ export function idOf(value: IdInput, what = 'id'): Id {
 }
 
 function show(value: unknown): string {
-  return typeof value === 'string' ? `'${value.slice(0, 40)}'` : String(value).slice(0, 40)
+  return typeof value === 'string' ? `'${shown(value)}'` : shown(value)
 }

@@ -1,5 +1,6 @@
 // The rules for names that people choose: queues and schemas.
 import { PgqrsError } from './errors.js'
+import { shown } from './shown.js'
 
 const queuePattern = /^[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,127}$/
 
@@ -25,5 +26,5 @@ export function schemaNameProblem(name: unknown): string | null {
 }
 
 function show(value: unknown): string {
-  return typeof value === 'string' ? JSON.stringify(value.slice(0, 60)) : String(value).slice(0, 60)
+  return typeof value === 'string' ? JSON.stringify(shown(value, 60)) : shown(value, 60)
 }

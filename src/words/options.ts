@@ -1,6 +1,8 @@
 // Options are checked for names that are not known: a misspelt option would be ignored without a word.
 import { closest, distance } from 'fastest-levenshtein'
 import { PgqrsError } from './errors.js'
+import { isStorable } from './plain.js'
+import { shown } from './shown.js'
 
 /**
  * @param of what the options are given to, for the error: `enqueue`
@@ -33,8 +35,42 @@ export function didYouMean(given: string, known: readonly string[]): string | un
  */
 export function wholeNumber(value: unknown, what: string, least: number, most: number): number {
   if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most) return value
-  const shown = typeof value === 'string' ? JSON.stringify(value.slice(0, 40)) : String(value).slice(0, 40)
-  throw new PgqrsError('ARGUMENT_INVALID', `${what}: ${shown} is out of range.`, {
+  throw new PgqrsError('ARGUMENT_INVALID', `${what}: ${quoted(value)} is out of range.`, {
     hint: `Give a whole number from ${least} to ${most}.`,
   })
 }
+
+/**
+ * A text that PostgreSQL can store.
+ * @throws PgqrsError ARGUMENT_INVALID
+ */
+export function storableText(value: unknown, what: string): string {
+  if (typeof value === 'string' && isStorable(value)) return value
+  throw new PgqrsError('ARGUMENT_INVALID', `${what}: ${quoted(value)} is no text that can be stored.`, {
+    hint: 'Give a text, without NUL characters and halves of surrogate pairs.',
+  })
+}
+
+/**
+ * A point in time.
+ * @throws PgqrsError ARGUMENT_INVALID
+ */
+export function instant(value: unknown, what: string): Date {
+  if (value instanceof Date && !Number.isNaN(value.getTime())) return value
+  throw new PgqrsError('ARGUMENT_INVALID', `${what}: ${quoted(value)} is no time.`, {
+    hint: "Give a Date, such as new Date('2031-01-31T12:00:00Z').",
+  })
+}
+
+/**
+ * One of a few words.
+ * @throws PgqrsError ARGUMENT_INVALID
+ */
+export function oneOf<Word extends string>(value: unknown, what: string, words: readonly Word[]): Word {
+  if (words.includes(value as Word)) return value as Word
+  throw new PgqrsError('ARGUMENT_INVALID', `${what}: ${quoted(value)} is none of ${words.join(', ')}.`, {
+    hint: `Give one of ${words.join(', ')}.`,
+  })
+}
+
+const quoted = (value: unknown) => (typeof value === 'string' ? JSON.stringify(shown(value)) : shown(value))

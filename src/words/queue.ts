@@ -1,6 +1,7 @@
 // A queue as a program knows it: its name, and the type or schema of its payloads.
 import { PgqrsError } from './errors.js'
 import { checkQueueName } from './names.js'
+import { shown } from './shown.js'
 
 /** What every validation library of today offers under `~standard` (https://standardschema.dev). */
 export interface StandardSchema<Input = unknown, Output = Input> {
@@ -47,15 +48,12 @@ export function queue<Input, Output>(
 ): QueueDefinition<Input, Output>
 export function queue<Payload = unknown>(name: string): QueueDefinition<Payload, Payload>
 export function queue(name: string, given?: StandardSchema | { schema: StandardSchema }): QueueDefinition {
-  const schema = given !== undefined && given !== null && 'schema' in given ? given.schema : given
+  const wrapped = typeof given === 'object' && given !== null && 'schema' in given
+  const schema = wrapped ? given.schema : given
   if (schema !== undefined && typeof (schema as StandardSchema)?.['~standard']?.validate !== 'function')
-    throw new PgqrsError(
-      'ARGUMENT_INVALID',
-      `queue ${JSON.stringify(name)}: the schema is no Standard Schema.`,
-      {
-        hint: 'Give a schema of zod, valibot, arktype or another library that implements standardschema.dev.',
-      },
-    )
+    throw new PgqrsError('ARGUMENT_INVALID', `queue ${shown(name)}: the schema is no Standard Schema.`, {
+      hint: 'Give a schema of zod, valibot, arktype or another library that implements standardschema.dev.',
+    })
   return Object.freeze({ name: checkQueueName(name), schema: schema as StandardSchema | undefined })
 }
 
