@@ -1,4 +1,5 @@
 // The lines of a file or of stdin, one after the other, in memory that does not grow with the file.
+import { fstatSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { Failure, misuse } from './failure.js'
 
@@ -25,6 +26,8 @@ export interface Source {
  */
 export async function openSource(file: string, longest: number): Promise<Source> {
   const stdin = file === '-'
+  // Node would read a folder as an empty file: nothing enqueued, and exit code 0.
+  if (stdin && fstatSync(0).isDirectory()) throw isFolder('stdin')
   const handle = stdin ? undefined : await openFile(file)
   const stream = handle?.createReadStream() ?? process.stdin
   const stat = await handle?.stat()
@@ -54,8 +57,11 @@ async function openFile(file: string) {
     const why = (cause as NodeJS.ErrnoException).code === 'ENOENT' ? 'does not exist' : 'cannot be read'
     throw new Failure(`The file ${file} ${why}.`, { hint: 'Correct the path, or give - for stdin.', cause })
   }
-  throw new Failure(`${file} is a folder.`, { hint: 'Give a file with a payload on each line.' })
+  throw isFolder(file)
 }
+
+const isFolder = (name: string) =>
+  new Failure(`${name} is a folder.`, { hint: 'Give a file with a payload on each line.' })
 
 async function* split(chunks: AsyncIterable<Buffer>, name: string, longest: number): AsyncGenerator<Line> {
   let number = 0

@@ -138,6 +138,7 @@ function openLog(given: GlobalOptions): Log {
     return new Log(given.logLevel, given.logDest)
   } catch (cause) {
     throw new Failure(`The log cannot be written to ${given.logDest}: ${(cause as Error).message}.`, {
+      hint: 'Give a file that can be written, or leave --log-dest out for stderr.',
       cause,
     })
   }

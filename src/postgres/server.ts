@@ -208,7 +208,10 @@ function refuseIfForeign(dataDir: string, major: number): void {
 
 function failedStart(dataDir: string, port: number, log: string, cause: unknown): Error {
   if (log.includes('could not bind IPv4 address')) {
-    return unavailable(`PostgreSQL cannot listen on 127.0.0.1:${port}: the port is taken.`, {
+    const why = /could not bind IPv4 address.*Permission denied/.test(log)
+      ? 'its user may not use ports as low as this'
+      : 'the port is taken'
+    return unavailable(`PostgreSQL cannot listen on 127.0.0.1:${port}: ${why}.`, {
       hint: 'Name another port, or none to have a free one.',
       cause,
     })

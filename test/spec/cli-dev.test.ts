@@ -93,6 +93,27 @@ test('where the server is not installed, dev says what to install', async () => 
   expect(existsSync(join(cwd, '.pgqrs'))).toBe(false)
 })
 
+test('dev says when its folder cannot be made', async () => {
+  const cwd = project()
+  writeFileSync(join(cwd, 'file'), '')
+  for (const data of ['file', join('file', 'below')]) {
+    const { code, stderr } = await pgqrs(['dev', '--data', data], { cwd })
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/^error: The folder .*file.* cannot be made.*\nhint: .*--data.*\n$/)
+  }
+})
+
+/** Below it a port is only for the mighty; elsewhere than on Linux, and in many containers, there is no such port. */
+const firstFreeForAll = existsSync('/proc/sys/net/ipv4/ip_unprivileged_port_start')
+  ? Number(readFileSync('/proc/sys/net/ipv4/ip_unprivileged_port_start', 'utf8'))
+  : 0
+
+test.skipIf(firstFreeForAll < 2)('dev says when its user may not use the port', async () => {
+  const { code, stderr } = await pgqrs(['dev', '--port', '1'], { cwd: project(), timeoutMs: 60_000 })
+  expect(code).toBe(1)
+  expect(stderr).toMatch(/error: .*may not use ports as low as this.*\nhint: /)
+})
+
 test('dev says when its port is taken', async () => {
   const cwd = project()
   const { createServer } = await import('node:net')

@@ -1,9 +1,10 @@
 // pgqrs message send --file: a file of messages, all or none.
-import { writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { closeSync, openSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
 import { connect } from '../../src/index.js'
-import { ownFolder, pgqrs, startPgqrs } from '../harness/cli.js'
+import { cliArguments, ownFolder, pgqrs, startPgqrs } from '../harness/cli.js'
 import { freshDatabase, type TestDatabase } from '../harness/database.js'
 import { eventually } from '../harness/eventually.js'
 
@@ -52,6 +53,15 @@ test('stdin is a file too, and an empty one enqueues nothing', async () => {
   expect(sent).toMatchObject({ code: 0, stdout: 'Enqueued 4 messages to the queue stdin.\n' })
   expect(await pgqrs(words, { dsn: database.dsn, stdin: '' })).toMatchObject({ code: 0 })
   expect(await countOf('stdin')).toBe(4)
+})
+
+test.skipIf(process.platform === 'win32')('a folder as stdin is no empty file', () => {
+  const folder = openSync(ownFolder(), 'r')
+  const words = [...cliArguments, 'message', 'send', 'stdin', '--file', '-', '--dsn', database.dsn]
+  const sent = spawnSync(process.execPath, words, { stdio: [folder, 'pipe', 'pipe'], encoding: 'utf8' })
+  closeSync(folder)
+  expect(sent).toMatchObject({ status: 1, stdout: '' })
+  expect(sent.stderr).toMatch(/^error: stdin is a folder\.\nhint: .*\n$/)
 })
 
 test('a bad line is named by its number, and then nothing of the file is enqueued', async () => {

@@ -114,9 +114,16 @@ function binariesNear(folder: string): PostgresBinaries {
 
 /** Data and password are nobody's business, and no repository's. */
 function makeFolder(folder: string): void {
-  mkdirSync(folder, { recursive: true })
   const ignore = resolve(folder, '.gitignore')
-  if (!existsSync(ignore)) writeFileSync(ignore, '*\n')
+  try {
+    mkdirSync(folder, { recursive: true })
+    if (!existsSync(ignore)) writeFileSync(ignore, '*\n')
+  } catch (cause) {
+    throw new Failure(`The folder ${folder} cannot be made or written to: ${(cause as Error).message}.`, {
+      hint: 'Name another folder with --data.',
+      cause,
+    })
+  }
 }
 
 async function install(config: Config): Promise<void> {
