@@ -101,10 +101,23 @@ export class Handling {
     group: readonly Held[],
     work: (client: unknown) => Promise<T>,
   ): Promise<T> {
-    if (group.some(({ settled }) => settled))
-      throw new PgqrsError('ARGUMENT_INVALID', 'tx has settled this message already; it can be used once.')
+    if (group.some(({ settled, open }) => settled || open !== null))
+      throw new PgqrsError('ARGUMENT_INVALID', 'tx settles the message: it can be used once.', {
+        hint: 'Make all writes of the handler in one tx.',
+      })
     const late = group.find((held) => !Leases.holds(lane, held))
     if (late !== undefined) throw leaseLost(late.id)
+    const result = this.#transact(lane, group, work)
+    const over = () => {
+      for (const held of group) held.open = null
+    }
+    const open = result.then(over, over)
+    for (const held of group) held.open = open
+    await open
+    return result
+  }
+
+  async #transact<T>(lane: Lane, group: readonly Held[], work: (client: unknown) => Promise<T>): Promise<T> {
     let worked: { result: T } | undefined
     const inside = async (session: TransactionSession) => {
       const value = await work(session.client)

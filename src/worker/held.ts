@@ -9,6 +9,8 @@ export class Held {
   deadline: number
   /** Waiting in the buffer, with its handler, on the way to its settle, or no longer ours. */
   state: 'waiting' | 'running' | 'settling' | 'gone' = 'waiting'
+  /** The handler's own transaction, while it is open: resolves when it has ended. */
+  open: Promise<void> | null = null
   /** About to be settled inside the handler's own transaction: its row may be gone before the answer is here. */
   committing = false
   /** Settled inside the handler's own transaction. */

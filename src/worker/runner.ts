@@ -50,11 +50,13 @@ export class Runner {
     lane.ran(durationMs)
     for (const [i, held] of group.entries()) {
       const one = handled[i]
-      const settle =
+      const settle = () =>
         one !== undefined && 'result' in one
           ? this.#succeed(lane, held, one.result, durationMs)
           : this.#fail(lane, held, one?.error, durationMs)
-      void settle
+      // A transaction that its handler has left behind decides first.
+      const settling = held.open === null ? settle() : held.open.then(settle)
+      void settling
         .catch((error) => {
           reporter.tell('error', error)
           this.lose(lane, held)
@@ -78,6 +80,7 @@ export class Runner {
     if (held.state === 'gone') return
     held.state = 'gone'
     held.abort(leaseLost(held.id))
+    if (held.givenUp) return
     this.#reporter.counters.lost += 1
     this.#reporter.tell('lost', { queue: lane.queue, message: held.message })
   }
