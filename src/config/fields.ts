@@ -3,6 +3,7 @@
 import { PgqrsError } from '../words/errors.js'
 import { schemaNameProblem } from '../words/names.js'
 import type { ValidationRules } from '../words/payload.js'
+import { shown } from '../words/shown.js'
 
 /** A limit on what one producer enqueues: a bucket of `burst` messages that fills at `perSecond`. */
 export interface RateLimit {
@@ -179,9 +180,18 @@ export function readField(
 ): unknown {
   const read = fields[name].read(raw)
   if ('value' in read) return read.value
-  const shown = name === 'dsn' ? '' : ` ${JSON.stringify(raw)?.slice(0, 60) ?? String(raw)}`
-  throw new PgqrsError(code, `${name}: bad value${shown} from ${source}: ${read.problem}.`, {
+  const value = name === 'dsn' ? '' : ` ${asJson(raw)}`
+  throw new PgqrsError(code, `${name}: bad value${value} from ${source}: ${read.problem}.`, {
     hint: `Correct ${name} in ${source}.`,
     details: { field: name, source },
   })
+}
+
+/** What is no JSON (a bigint, a cycle, an object that throws) is shown as what it is. */
+function asJson(raw: unknown): string {
+  try {
+    return JSON.stringify(raw)?.slice(0, 60) ?? shown(raw)
+  } catch {
+    return shown(raw)
+  }
 }

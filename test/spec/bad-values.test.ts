@@ -1,7 +1,7 @@
 // What cannot be meant is refused before anything is sent: with a PgqrsError that has a hint, whatever it is.
 
 import { describe, expect, test } from 'vitest'
-import { Consumer, type PgqrsError, Producer, queue } from '../../src/index.js'
+import { Config, Consumer, type PgqrsError, Producer, queue } from '../../src/index.js'
 import { PgqrsArchiveTable, PgqrsMessages, PgqrsQueues, PgqrsWorkers } from '../../src/tables/index.js'
 import { spec } from '../harness/spec.js'
 
@@ -77,6 +77,13 @@ test('a refused value leaves the connection as it was', async () => {
   await expect(messages.archive('1', { archivedBy: cyclic as never })).rejects.toThrow()
   const { id } = await messages.insert({ queueId, payload: 1 })
   expect(await messages.archive(id, { archivedBy: 'ada' })).toBe(true)
+})
+
+test('a configuration says what is bad, though it is no JSON', () => {
+  for (const value of [10n ** 30n, cyclic, Object.create(null), Symbol('odd')])
+    expect(() => Config.fromDsn('postgresql://127.0.0.1', { maxConnections: value as never })).toThrow(
+      expect.objectContaining({ code: 'CONFIG_INVALID', hint: expect.any(String) }),
+    )
 })
 
 test('a schema that is none is said to be none, whatever it is', () => {
