@@ -7,14 +7,14 @@ import { steadyLoad } from '../harness/load.js'
 import { fill, type OwnQueue, ownQueue } from '../harness/own-queue.js'
 import { startProcess, type TestProcess } from '../harness/processes.js'
 import { bookedWorker } from '../harness/worker-book.js'
-import type { WorkerProgram, WorkerSays } from '../programs/worker.js'
+import type { BookedWorkerProgram, BookedWorkerSays } from '../programs/booked-worker.js'
 
-type Program = Omit<WorkerProgram, 'dsn' | 'queue'>
-type Process = TestProcess<WorkerSays>
+type Program = Omit<BookedWorkerProgram, 'dsn' | 'queue'>
+type Process = TestProcess<BookedWorkerSays>
 
 async function start(own: OwnQueue, program: Program): Promise<Process & { ids: string[] }> {
   const args = [JSON.stringify({ ...program, dsn: own.directDsn, queue: own.queue })]
-  const process = startProcess<WorkerSays>('../programs/worker.ts', import.meta.url, { args })
+  const process = startProcess<BookedWorkerSays>('../programs/booked-worker.ts', import.meta.url, { args })
   const said = await process.next((what) => 'ready' in what)
   return Object.assign(process, { ids: 'ready' in said ? said.ready : [] })
 }
