@@ -133,6 +133,9 @@ export interface WorkerSettings {
   readonly strict: boolean
 }
 
+/** It stands with what the worker archives. */
+const longestName = 200
+
 const serveKeys = ['concurrency', 'lease', 'timeout', 'backoff', 'onSuccess', 'keepResult', 'batch', 'weight']
 const workerKeys = [
   ...serveKeys,
@@ -158,19 +161,26 @@ export function workerSettings(options: WorkerOptions): WorkerSettings {
         ? Number.POSITIVE_INFINITY
         : wholeNumber(totalConcurrency, 'totalConcurrency', 1, 100_000),
     strict: order === 'strict',
-    name: options.name ?? null,
+    name: textOf(options.name, 'name', longestName) ?? null,
     pollMs: Math.min(
       durationMs(options.pollInterval ?? 800, 'pollInterval', { atLeastMs: 10 }),
       longestTimerMs,
     ),
-    listen: options.listen ?? true,
-    listenDsn: options.listenDsn,
-    callTimeoutMs: durationMs(options.callTimeout ?? '15s', 'callTimeout', { atLeastMs: 100 }),
+    listen: flagOf(options.listen, 'listen') ?? true,
+    listenDsn: textOf(options.listenDsn, 'listenDsn'),
+    callTimeoutMs: Math.min(
+      durationMs(options.callTimeout ?? '15s', 'callTimeout', { atLeastMs: 100 }),
+      longestTimerMs,
+    ),
   }
 }
 
 /** @throws PgqrsError ARGUMENT_INVALID */
 export function laneSettings(served: Served, options: WorkerOptions): LaneSettings {
+  if (typeof served !== 'object' || served === null)
+    throw new PgqrsError('ARGUMENT_INVALID', 'What a worker serves is no object.', {
+      hint: 'Give a list of { queue, handler }, with options of the queue beside them.',
+    })
   const { queue, handler, ...own } = served
   checkOptions(own, serveKeys, 'worker')
   const definition = definitionOf(queue)
@@ -183,16 +193,36 @@ export function laneSettings(served: Served, options: WorkerOptions): LaneSettin
   return {
     definition,
     handler,
-    concurrency: wholeNumber(given.concurrency ?? 10, 'concurrency', 1, 10_000),
+    // More than all queues together may run would be fetched and wait.
+    concurrency: Math.min(
+      wholeNumber(given.concurrency ?? 10, 'concurrency', 1, 10_000),
+      options.totalConcurrency ?? Number.POSITIVE_INFINITY,
+    ),
     leaseMs: durationMs(given.lease ?? '30s', 'lease', { atLeastMs: 100 }),
     timeoutMs: given.timeout === undefined ? null : durationMs(given.timeout, 'timeout', { atLeastMs: 1 }),
     backoff: backoffOf(given.backoff),
     onSuccess: onSuccess ?? null,
-    keepResult: given.keepResult ?? false,
+    keepResult: flagOf(given.keepResult, 'keepResult') ?? false,
     batch: given.batch === undefined ? null : batchOf(given.batch),
     weight: wholeNumber(given.weight ?? 1, 'weight', 1, 1_000),
     prefetch: wholeNumber(given.prefetch ?? 1_000, 'prefetch', 0, 10_000),
   }
+}
+
+function flagOf(value: unknown, what: string): boolean | undefined {
+  if (value === undefined || typeof value === 'boolean') return value
+  throw new PgqrsError(
+    'ARGUMENT_INVALID',
+    `${what}: ${String(value).slice(0, 40)} is neither true nor false.`,
+  )
+}
+
+function textOf(value: unknown, what: string, longest = Number.POSITIVE_INFINITY): string | undefined {
+  if (value === undefined) return undefined
+  if (typeof value === 'string' && value !== '' && value.length <= longest) return value
+  throw new PgqrsError('ARGUMENT_INVALID', `${what}: ${String(value).slice(0, 40)} is no text for this.`, {
+    hint: longest < 1e6 ? `Give a text of at most ${longest} characters.` : 'Give a text.',
+  })
 }
 
 function batchOf(batch: BatchOptions): { size: number; waitMs: number } {

@@ -4,6 +4,7 @@ import { hostname } from 'node:os'
 import { pid } from 'node:process'
 import type { Row } from '../database/driver.js'
 import { queueOfRow } from '../tables/queues.js'
+import { PgqrsError } from '../words/errors.js'
 import type { Calls } from './calls.js'
 import type { Reporter } from './events.js'
 import type { Lane } from './lane.js'
@@ -45,12 +46,7 @@ export class Registration {
     const registered = this.#calls.persistently(() => this.#register(), { until })
     this.#last = registered.catch(() => {})
     await registered
-    for (const lane of this.#lanes)
-      if (lane.info === null)
-        this.#reporter.tell(
-          'error',
-          new Error(`Queue '${lane.queue}' does not exist; the worker waits for it.`),
-        )
+    for (const lane of this.#lanes) if (lane.info === null) this.#missing(lane)
     const beat = async () => {
       if (this.#stopped) return
       try {
@@ -88,12 +84,28 @@ export class Registration {
     for (const lane of this.#lanes) {
       if (lane.info !== null && lane.workerId !== null) continue
       const [row] = await session.run('getQueueByName', [lane.queue])
-      if (row === undefined) continue
+      if (row === undefined) {
+        // Deleted under the worker.
+        if (lane.info !== null) this.#missing(lane)
+        lane.info = null
+        continue
+      }
       const [worker] = await session.run('insertWorker', [row.id, this.#name, hostname(), pid])
       if (lane.suspended) await session.run('askWorker', [worker?.id, 'suspended'])
       lane.workerId = worker?.id ?? null
       lane.info = queueOfRow(row)
     }
+  }
+
+  #missing({ queue }: Lane): void {
+    const error = new PgqrsError(
+      'QUEUE_NOT_FOUND',
+      `The queue '${queue}' does not exist; the worker waits for it.`,
+      {
+        hint: 'Create it: pgqrs queue create NAME, or admin.createQueue(name).',
+      },
+    )
+    this.#reporter.tell('error', error)
   }
 
   #beatNext(): Promise<void> {

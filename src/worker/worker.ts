@@ -74,7 +74,7 @@ export class Worker {
           calls,
           reporter,
           settings.listenDsn,
-          (queue) => this.#fetcher.news(queue),
+          (queue) => this.#news(queue),
           () => void this.#registration.ask(),
         )
       : null
@@ -263,6 +263,12 @@ export class Worker {
         if (lane.wants() > 0) this.#fetcher.look()
         this.#checkIdle()
       })
+  }
+
+  #news(queue?: string): void {
+    this.#fetcher.news(queue)
+    // Made after the worker.
+    if (this.#lanes.some((lane) => lane.queue === queue && lane.info === null)) void this.#registration.ask()
   }
 
   #settled(): void {
