@@ -1,16 +1,23 @@
 // Taking a connection out of a pool with a limit on the wait.
-import type { PgPool, PgPoolClient } from './pg.js'
 
 interface Timing {
   connectionTimeoutMillis?: number | undefined
 }
 
+interface Client {
+  release(): void
+}
+
+interface Pool<C extends Client> {
+  connect(): Promise<C>
+}
+
 /** A connection; by default it waits as long as the pool does. */
-export async function connectWithin(
-  pool: PgPool,
+export async function connectWithin<C extends Client>(
+  pool: Pool<C>,
   timeoutMs?: number,
   until?: AbortSignal,
-): Promise<PgPoolClient> {
+): Promise<C> {
   if (timeoutMs === undefined && until === undefined) return pool.connect()
   const connecting = timeoutMs === undefined ? pool.connect() : hurried(pool, timeoutMs)
   let timer: NodeJS.Timeout | undefined
@@ -41,7 +48,7 @@ export async function connectWithin(
  * A pool reads how long a connection may take when it is asked for one, and only the pool can end one that hangs: else
  * each of them would keep its place, until a pool that waits for ever has none left.
  */
-function hurried(pool: PgPool, timeoutMs: number): Promise<PgPoolClient> {
+function hurried<C extends Client>(pool: Pool<C>, timeoutMs: number): Promise<C> {
   const { options } = pool as { options?: Timing }
   const own = options?.connectionTimeoutMillis
   if (options === undefined || (own && own <= timeoutMs)) return pool.connect()
