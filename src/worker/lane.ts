@@ -73,7 +73,7 @@ export class Lane {
   /** In how many milliseconds a call of the handler can be made with what waits; 0 for now, null when nothing waits. */
   readyIn(): number | null {
     const { batch } = this.settings
-    if (this.waitingCount === 0) return null
+    if (this.waitingCount === 0 || this.suspended) return null
     if (batch === null || this.waitingCount >= batch.size) return 0
     return Math.max(0, this.#since + batch.waitMs - performance.now())
   }

@@ -126,6 +126,8 @@ export class Registration {
     }
     await this.#findQueues(rows)
     if (rows.length > 0 && rows.every(({ state }) => leaving.has(state))) return this.#changed('stop')
+    // What the worker has decided since comes with the next beat.
+    if (this.#decided !== null) return
     await this.#obey(rows)
     await session.run('markDeadWorkers', [deadAfterMs])
   }

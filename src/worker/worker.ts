@@ -80,7 +80,10 @@ export class Worker {
       : null
     this.#fetcher = new Fetcher(this.#lanes, calls, reporter, {
       pollMs: settings.pollMs,
-      filled: () => this.#pump(),
+      filled: () => {
+        this.#giveBackSuspended()
+        this.#pump()
+      },
       looked: () => this.#checkIdle(),
     })
     this.#registration = new Registration(this.#lanes, calls, reporter, settings.name, (change) => {
@@ -131,7 +134,7 @@ export class Worker {
     await this.#end
   }
 
-  /** Fetches nothing until it is resumed; what runs goes on. */
+  /** Begins nothing until it is resumed, and gives back at once what it has fetched; what runs goes on. */
   suspend(): void {
     for (const lane of this.#lanes) lane.suspended = true
     void this.#registration.become('suspended')
@@ -215,6 +218,12 @@ export class Worker {
     this.#ended()
   }
 
+  /** Nothing begins in a suspended lane, and what came by a fetch that was under way is for others. */
+  #giveBackSuspended(): void {
+    const suspended = this.#lanes.filter((lane) => lane.suspended && lane.waitingCount > 0)
+    if (suspended.length > 0) void this.#giveBack(suspended)
+  }
+
   /** Gives back what waits and was not begun. */
   async #giveBack(lanes: readonly Lane[]): Promise<void> {
     await Promise.all(lanes.map((lane) => this.#release(lane, lane.takeAllWaiting())))
@@ -280,6 +289,7 @@ export class Worker {
   #lanesChanged(): void {
     if (this.#phase === 'ready' || this.#phase === 'suspended')
       this.#enter(this.#lanes.every((lane) => lane.suspended) ? 'suspended' : 'ready')
+    this.#giveBackSuspended()
     this.#fetcher.news()
   }
 
