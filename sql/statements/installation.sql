@@ -26,6 +26,18 @@ select version, name, checksum, applied_by, applied_at from :"schema".pgqrs_migr
 insert into :"schema".pgqrs_migrations (version, name, checksum, applied_by)
 values ($1::integer, $2::text, $3::text, $4::text)
 
+-- name: lockTables
+-- In the order in which everybody locks, so that no call under way waits for this one while this one waits for it.
+-- What is damaged is dropped all the same.
+do $pgqrs$
+begin
+  lock table :"schema".pgqrs_queues, :"schema".pgqrs_messages, :"schema".pgqrs_archive, :"schema".pgqrs_workers
+    in access exclusive mode;
+exception when undefined_table then
+  null;
+end
+$pgqrs$
+
 -- name: dropTables
 -- Children before parents; what is not there is passed over. The schema itself stays.
 drop table if exists :"schema".pgqrs_archive, :"schema".pgqrs_messages, :"schema".pgqrs_workers,

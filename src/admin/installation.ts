@@ -38,7 +38,7 @@ export async function install(database: Database, options: InstallOptions = {}):
       if (options.createSchema !== true) throw schemaMissing(database.schema)
       await session.run('createSchema')
     }
-    await session.run('createMigrations')
+    if (found?.installed !== true) await session.run('createMigrations')
     const applied = await appliedMigrations(session)
     checkApplied(database.schema, applied)
     const missing = migrations.slice(applied.length)
@@ -59,6 +59,7 @@ export async function uninstall(database: Database): Promise<boolean> {
     await session.run('installLock')
     const [found] = await session.run('schemaExists')
     if (found?.installed !== true) return false
+    await session.run('lockTables')
     const functions = (await session.run('listFunctions')).filter(({ name }) => ours.has(name))
     for (const { statement, of_trigger } of functions) if (!of_trigger) await session.script(statement)
     await session.run('dropTables')

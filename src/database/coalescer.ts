@@ -63,10 +63,10 @@ export class Coalescer<Item, Result> {
         resolve(results[i] as Result)
       })
     } catch (error) {
-      // The server refused the statement and did nothing of it: each gets its own, so that one bad item fails
-      // alone. Where the connection broke, nobody knows what was done, and nothing may be tried again here.
-      const refused =
-        PgqrsError.is(error) && error.details.sqlstate !== undefined && error.code !== 'DATABASE_UNAVAILABLE'
+      // The server refused the data of an item and did nothing: each gets its own statement, so that the bad one
+      // fails alone. What is not of one item (a lock, a limit of time) would only fail again for each of them, and
+      // where the connection broke nobody knows what was done.
+      const refused = PgqrsError.is(error) && /^2[23]/.test(String(error.details.sqlstate ?? ''))
       if (!refused || taken.length === 1) for (const { reject } of taken) reject(error)
       else for (const one of taken) await this.#runOne([one])
     }

@@ -189,7 +189,7 @@ $pgqrs$;
 create trigger pgqrs_queues_truncate after truncate on :"schema".pgqrs_queues
   for each statement execute function :"schema".pgqrs_keep_all_queues();
 ` },
-  { version: 2, name: 'functions', checksum: 'bb6380fe8388a3fa', sql: `-- What happens to a message, as functions: enqueue, claim, and the settles (archive, delete, release, fail).
+  { version: 2, name: 'functions', checksum: '75e660d7ff53f2db', sql: `-- What happens to a message, as functions: enqueue, claim, and the settles (archive, delete, release, fail).
 --
 -- Functions, because their plans are kept by the server's session, so that a claim costs the same through a
 -- pooler that allows no prepared statements, and because their plans can be pinned: each has its planner
@@ -199,15 +199,17 @@ create trigger pgqrs_queues_truncate after truncate on :"schema".pgqrs_queues
 -- Locks are taken in one order: the queue's row (key share), then messages by id, then the archive. A claim
 -- locks in the order of delivery, and skips what is locked: it never waits.
 --
+-- Each has its own search_path, so that nothing in another schema stands in for what it calls.
+--
 -- SQLSTATEs: PQ001 the queue does not exist.
 
 -- Adds messages in the order given: [{"p": payload, "q": priority, "d": delay in ms, "a": due at, "h": headers,
--- "m": max attempts}, …]; all but "p" may be missing.
+-- "m": max attempts}, ...]; all but "p" may be missing.
 create function :"schema".pgqrs_enqueue_batch(p_queue text, p_messages jsonb)
 returns table (
   id bigint, queue_id bigint, due_at timestamptz, enqueued_at timestamptz, priority integer, max_attempts integer
 )
-language plpgsql as $pgqrs$
+language plpgsql set search_path = pg_catalog, pg_temp as $pgqrs$
 #variable_conflict use_column
 declare
   v_queue_id bigint;
@@ -252,7 +254,7 @@ create function :"schema".pgqrs_enqueue(
   max_attempts integer default null,
   due_at timestamptz default null
 ) returns bigint
-language plpgsql as $pgqrs$
+language plpgsql set search_path = pg_catalog, pg_temp as $pgqrs$
 begin
   if payload is null then
     raise exception using
@@ -289,7 +291,7 @@ comment on function :"schema".pgqrs_enqueue(text, jsonb, interval, integer, json
 create function :"schema".pgqrs_archive_held(
   p_ids bigint[], p_attempts integer[], p_outcome text, p_archived_by text[], p_errors text[], p_results text[]
 ) returns setof integer
-language plpgsql
+language plpgsql set search_path = pg_catalog, pg_temp
 set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan
 as $pgqrs$
@@ -337,7 +339,7 @@ create function :"schema".pgqrs_claim(
   dequeued_at timestamptz, leased_by bigint, priority integer, attempt integer, given_back integer,
   max_attempts integer, payload jsonb, headers jsonb, last_error text, walked bigint
 )
-language plpgsql
+language plpgsql set search_path = pg_catalog, pg_temp
 set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off
 set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan
 as $pgqrs$
@@ -427,15 +429,15 @@ begin
 end
 $pgqrs$;
 
--- The same for several queues at once: [{"q": queue, "n": count, "l": lease in ms, "w": worker, "p": [priority, …],
--- "m": [mark, …]}, …], in this order. A queue that does not exist is passed over.
+-- The same for several queues at once: [{"q": queue, "n": count, "l": lease in ms, "w": worker, "p": [priority, ...],
+-- "m": [mark, ...]}, ...], in this order. A queue that does not exist is passed over.
 create function :"schema".pgqrs_claim_many(p_wanted jsonb)
 returns table (
   id bigint, queue_id bigint, due_at timestamptz, enqueued_at timestamptz, leased_until timestamptz,
   dequeued_at timestamptz, leased_by bigint, priority integer, attempt integer, given_back integer,
   max_attempts integer, payload jsonb, headers jsonb, last_error text, walked bigint
 )
-language plpgsql as $pgqrs$
+language plpgsql set search_path = pg_catalog, pg_temp as $pgqrs$
 #variable_conflict use_column
 declare
   v_one jsonb;
@@ -455,7 +457,7 @@ $pgqrs$;
 -- In how many milliseconds the next message of these queues will be due, of those that are not due yet; null when
 -- there is none. One probe of the index for each queue and priority.
 create function :"schema".pgqrs_next_due(p_queues text[]) returns double precision
-language plpgsql
+language plpgsql set search_path = pg_catalog, pg_temp
 set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off
 set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan
 as $pgqrs$
@@ -487,7 +489,7 @@ $pgqrs$;
 
 -- Puts messages whose last attempt was lost (its lease ran out) to the dead letters.
 create function :"schema".pgqrs_bury(p_ids bigint[], p_attempts integer[]) returns void
-language plpgsql as $pgqrs$
+language plpgsql set search_path = pg_catalog, pg_temp as $pgqrs$
 begin
   -- Held by nobody: given back on behalf of a dead worker, or changed by plain SQL.
   update :"schema".pgqrs_messages m set leased_until = clock_timestamp()
@@ -507,7 +509,7 @@ $pgqrs$;
 create function :"schema".pgqrs_claim_type(
   p_queue text, p_count integer, p_lease_ms bigint, p_worker_id bigint, p_type text
 ) returns setof :"schema".pgqrs_messages
-language plpgsql
+language plpgsql set search_path = pg_catalog, pg_temp
 set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off
 set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan
 as $pgqrs$
@@ -553,7 +555,7 @@ $pgqrs$;
 -- The same for those of a queue that no claim has come by yet; looks at the first thousand due messages of each
 -- priority, where whatever was claimed once stands. Returns how many.
 create function :"schema".pgqrs_bury_spent(p_queue_id bigint) returns integer
-language plpgsql
+language plpgsql set search_path = pg_catalog, pg_temp
 set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off
 set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan
 as $pgqrs$
@@ -591,7 +593,7 @@ $pgqrs$;
 
 -- Removes messages that the given attempts hold.
 create function :"schema".pgqrs_delete_held(p_ids bigint[], p_attempts integer[]) returns setof integer
-language plpgsql
+language plpgsql set search_path = pg_catalog, pg_temp
 set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan
 as $pgqrs$
@@ -610,7 +612,7 @@ $pgqrs$;
 -- Gives messages back: ready now, in their old place, or after a delay. The attempt does not count.
 create function :"schema".pgqrs_release_held(p_ids bigint[], p_attempts integer[], p_delays_ms bigint[])
 returns setof integer
-language plpgsql
+language plpgsql set search_path = pg_catalog, pg_temp
 set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan
 as $pgqrs$
@@ -636,7 +638,7 @@ $pgqrs$;
 -- that is named twice is lengthened by both: this is no settle.
 create function :"schema".pgqrs_extend_held(p_ids bigint[], p_attempts integer[], p_by_ms bigint[])
 returns setof integer
-language plpgsql
+language plpgsql set search_path = pg_catalog, pg_temp
 set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan
 as $pgqrs$
@@ -661,7 +663,7 @@ $pgqrs$;
 -- Renews leases: from now on for so long. A lease that has run out is not renewed.
 create function :"schema".pgqrs_renew_held(p_ids bigint[], p_attempts integer[], p_lease_ms bigint[])
 returns setof integer
-language plpgsql
+language plpgsql set search_path = pg_catalog, pg_temp
 set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan
 as $pgqrs$
@@ -684,12 +686,17 @@ $pgqrs$;
 create function :"schema".pgqrs_fail_held(
   p_ids bigint[], p_attempts integer[], p_errors text[], p_delays_ms bigint[]
 ) returns table (n integer, dead boolean)
-language plpgsql
+language plpgsql set search_path = pg_catalog, pg_temp
 set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan
 as $pgqrs$
 #variable_conflict use_column
 begin
+  -- Two statements follow: without this the first would lock some of the ids and the second those between them.
+  perform 1
+    from (select u.id from unnest(p_ids) u(id) order by u.id) u
+    join :"schema".pgqrs_messages m on m.id = u.id
+    for update of m;
   return query
     update :"schema".pgqrs_messages m
     set leased_until = null,
@@ -716,7 +723,7 @@ $pgqrs$;
 create function :"schema".pgqrs_remove(
   p_queue_id bigint, p_id bigint, p_archive boolean, p_archived_by text, p_force boolean
 ) returns text
-language plpgsql as $pgqrs$
+language plpgsql set search_path = pg_catalog, pg_temp as $pgqrs$
 declare
   v_message :"schema".pgqrs_messages;
 begin
@@ -742,7 +749,7 @@ $pgqrs$;
 -- Puts dead letters back: ready now, with all their attempts before them. Their attempt goes on rising, so that
 -- nobody who held them once can settle them now. The oldest first, p_limit at most; p_ids null means any.
 create function :"schema".pgqrs_redrive(p_queue text, p_ids bigint[], p_limit integer) returns setof bigint
-language plpgsql as $pgqrs$
+language plpgsql set search_path = pg_catalog, pg_temp as $pgqrs$
 declare
   v_queue_id bigint;
   v_now timestamptz;
@@ -855,6 +862,14 @@ select a.id, a.attempt, false, a.outcome from :"schema".pgqrs_archive a where a.
   listMigrations: `select version, name, checksum, applied_by, applied_at from :"schema".pgqrs_migrations order by version`,
   insertMigration: `insert into :"schema".pgqrs_migrations (version, name, checksum, applied_by)
 values ($1::integer, $2::text, $3::text, $4::text)`,
+  lockTables: `do $pgqrs$
+begin
+  lock table :"schema".pgqrs_queues, :"schema".pgqrs_messages, :"schema".pgqrs_archive, :"schema".pgqrs_workers
+    in access exclusive mode;
+exception when undefined_table then
+  null;
+end
+$pgqrs$`,
   dropTables: `drop table if exists :"schema".pgqrs_archive, :"schema".pgqrs_messages, :"schema".pgqrs_workers,
   :"schema".pgqrs_queues, :"schema".pgqrs_migrations`,
   listFunctions: `select concat('drop function if exists :', '"schema".', quote_ident(p.proname),

@@ -2,6 +2,8 @@
 import { type ErrorCode, PgqrsError } from '../words/errors.js'
 
 interface ServerError {
+  /** Only what the server itself says has one. */
+  severity?: string
   code?: string
   message?: string
   hint?: string
@@ -32,21 +34,17 @@ const bySqlstate: Record<string, { code: ErrorCode; hint?: string }> = {
     hint: 'An earlier statement of this transaction failed: roll it back and begin again.',
   },
   '22P05': { code: 'PAYLOAD_INVALID', hint: 'PostgreSQL cannot store a NUL character in text or JSON.' },
+  '40001': {
+    code: 'DATABASE_ERROR',
+    hint: 'Another transaction came first; try again. Claims are made for read committed, the default of PostgreSQL.',
+  },
+  '40P01': { code: 'DATABASE_ERROR', hint: 'Two transactions waited for each other; try again.' },
   '23503': { code: 'QUEUE_NOT_FOUND' },
 }
 
-const connectionCodes = new Set([
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'ETIMEDOUT',
-  'EPIPE',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'ENOENT',
-  'EACCES',
-])
+// Of Node: the system's, and those of TLS.
+const connectionCodes =
+  /^(E[A-Z0-9_]+|ERR_(SSL|TLS|SOCKET|STREAM)_\w+|CERT_\w+|DEPTH_ZERO_\w+|UNABLE_TO_\w+)$/
 
 // Texts of `pg` for errors that have no code.
 const connectionTexts =
@@ -55,10 +53,16 @@ const closedText = /pool after calling end/i
 
 /** Whether the connection, not the statement, is what failed; such a connection is never used again. */
 export function isConnectionError(error: unknown): boolean {
-  const { code, message } = (error ?? {}) as ServerError
-  // 25006, read only: what was the primary is a standby now; another connection may lead to the new primary.
-  if (code !== undefined && (connectionCodes.has(code) || /^(08|57P|53300|25006)/.test(code))) return true
-  return code === undefined && connectionTexts.test(message ?? '')
+  const { code, message, severity } = (error ?? {}) as ServerError
+  // The server ends the connection with these.
+  if (severity === 'FATAL' || severity === 'PANIC') return true
+  if (severity !== undefined) return /^(08|57P|53300|25006)/.test(code ?? '')
+  return code === undefined ? connectionTexts.test(message ?? '') : connectionCodes.test(code)
+}
+
+/** Whether the server itself said no: then it did nothing of the statement, and the connection is as it was. */
+export function isRefusal(error: unknown): boolean {
+  return (error as ServerError | null)?.severity !== undefined
 }
 
 /** Whether the same statement may succeed when it is tried again, without anybody changing anything in it. */
@@ -72,12 +76,12 @@ export function isPassing(error: unknown): boolean {
 /** The error as pgqrs gives it to its caller: what happened, and what to do. */
 export function translate(error: unknown): PgqrsError {
   if (error instanceof PgqrsError) return error
-  const { code, message, hint } = (error ?? {}) as ServerError
+  const { code, message, hint, severity } = (error ?? {}) as ServerError
   const known = code === undefined ? undefined : bySqlstate[code]
   const options = (own: string | undefined) => ({
     cause: error,
     ...(own === undefined ? {} : { hint: own }),
-    ...(code === undefined ? {} : { details: { sqlstate: code } }),
+    ...(code === undefined ? {} : { details: severity === undefined ? { code } : { sqlstate: code } }),
   })
   // The server's own hint is about types and casts where the function is missing altogether.
   const better = known?.code === 'SCHEMA_NOT_INSTALLED' ? known.hint : (hint ?? known?.hint)

@@ -95,6 +95,7 @@ const cases: Record<string, () => readonly unknown[]> = {
   listMigrations: () => [],
   insertMigration: () => [99, 'x', 'x', 'x'],
   dropTables: () => [],
+  lockTables: () => [],
   listFunctions: () => [],
   insertMessage: () => [at.queue, '1', null, null, null, null],
   getMessage: () => [at.held[0]],
@@ -153,8 +154,8 @@ const readsAll = new Set<string>(['countMessages', 'countArchived', 'queueMetric
 const ofTests = new Set<string>(['moveTimesBack', 'workLeft'])
 /** What an operator's forced delete of a queue does last, when all but a few rows are gone in steps. */
 const lastStep = new Set<string>(['clearMessages', 'clearArchive'])
-/** Has no plan, and needs the functions gone first. */
-const withoutPlan = new Set<string>(['dropTables'])
+/** Have no plan. */
+const withoutPlan = new Set<string>(['dropTables', 'lockTables'])
 
 const names = Object.keys(statements) as StatementName[]
 

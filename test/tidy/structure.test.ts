@@ -119,6 +119,12 @@ describe('the structure of the source', () => {
   })
 })
 
+describe('the SQL', () => {
+  it('is plain ASCII, so that it can be installed in a database of any encoding', () => {
+    expect(/[^\x00-\x7f]/.exec(renderSql())?.[0]).toBeUndefined()
+  })
+})
+
 describe('the generated SQL module', () => {
   it('is what sql/ says', () => {
     expect(textOf('database/sql.generated.ts')).toBe(renderSql())

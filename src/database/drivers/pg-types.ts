@@ -53,8 +53,12 @@ function asAnyDate(text: string): Date {
   if (text.endsWith('infinity')) return new Date(text.startsWith('-') ? -8.64e15 : 8.64e15)
   const date = new Date(text.replace(/([+-]\d\d)$/, '$1:00').replace(' ', 'T'))
   if (Number.isNaN(date.getTime()) || !/^\d{4,}-/.test(text))
-    throw new PgqrsError('DATABASE_ERROR', `The server wrote a time as ${JSON.stringify(text)}.`, {
-      hint: 'Leave the setting DateStyle of the connections of pgqrs at ISO.',
-    })
+    throw datesUnread(`a time as ${JSON.stringify(text)}`)
   return date
+}
+
+export function datesUnread(how: string): PgqrsError {
+  return new PgqrsError('DATABASE_ERROR', `The server writes ${how}, which is not read here.`, {
+    hint: 'Leave the setting DateStyle of the connections of pgqrs at ISO.',
+  })
 }

@@ -10,9 +10,9 @@ import type {
   TransactionExecutor,
   TransactionLimits,
 } from '../driver.js'
-import { isConnectionError, translate } from '../sqlstates.js'
+import { isConnectionError, isRefusal, translate } from '../sqlstates.js'
 import { connectWithin } from './connects.js'
-import { parserOf } from './pg-types.js'
+import { datesUnread, parserOf } from './pg-types.js'
 
 interface Query {
   text: string
@@ -99,7 +99,8 @@ export class PgDriver implements Driver {
     try {
       return await this.#query(client, statement, values, await this.#mayName(client, timeoutMs), timeoutMs)
     } catch (error) {
-      broken = isConnectionError(error)
+      // What fails on this side, in the middle of a statement, leaves a connection that is out of step.
+      broken = isConnectionError(error) || !(isRefusal(error) || error instanceof PgqrsError)
       throw translate(error)
     } finally {
       this.#release(client, broken)
@@ -250,9 +251,14 @@ export class PgDriver implements Driver {
     if (this.#naming !== 'auto') return this.#naming === 'on'
     let direct = this.#direct.get(client)
     if (direct === undefined) {
-      const query: Query = { text: 'select pg_backend_pid() as pid' }
+      const query: Query = {
+        text: "select pg_backend_pid() as pid, current_setting('DateStyle') as style",
+        types,
+      }
       if (timeoutMs !== undefined) query.query_timeout = timeoutMs
       const { rows } = await client.query(query)
+      // Now, and not after a statement whose answer cannot be read.
+      if (!String(rows[0]?.style).startsWith('ISO')) throw datesUnread(`times as ${rows[0]?.style}`)
       direct = typeof client.processID === 'number' && client.processID === Number(rows[0]?.pid)
       this.#direct.set(client, direct)
     }
