@@ -51,6 +51,11 @@ export class Lane {
     for (let i = this.#next; i < this.#waiting.length; i++) yield this.#waiting[i] as Held
   }
 
+  /** Nothing is to be had from it: the last look found nothing more, or there is none. */
+  get still(): boolean {
+    return this.dry || this.suspended || this.info === null
+  }
+
   /** How many messages to fetch now; 0 while enough are here, or it would be for a few only. */
   wants(): number {
     if (this.dry || this.suspended || this.info === null) return 0

@@ -150,8 +150,11 @@ export class Worker {
   /** Resolves when nothing waits or runs here and the last look found nothing more. */
   async idle(): Promise<void> {
     await this.#ready
-    if (this.#isIdle()) return
-    await new Promise<void>((resolve) => this.#idle.push(resolve))
+    const idle = new Promise<void>((resolve) => this.#idle.push(resolve))
+    // By a look that begins now: what one from before found says nothing of a message that came since.
+    this.#fetcher.news()
+    this.#checkIdle()
+    await idle
   }
 
   /**
@@ -305,7 +308,7 @@ export class Worker {
 
   #isIdle(): boolean {
     if (this.#settler.pending > 0) return false
-    return this.#lanes.every((lane) => lane.running.size === 0 && lane.waitingCount === 0 && lane.dry)
+    return this.#lanes.every((lane) => lane.running.size === 0 && lane.waitingCount === 0 && lane.still)
   }
 
   #checkIdle(): void {
