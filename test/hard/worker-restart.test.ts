@@ -37,8 +37,9 @@ describe.each(['fast', 'immediate'] as const)('a restart of the server under loa
     expect(violations({ enqueued, ...booked.books, ...(await tablesOf(own)) })).toEqual([])
     expect(isTold(changes, 'database')).toBe(true)
     await eventually(() => isTold(changes, 'listen'), { what: 'it listens again' })
-    expect(changes.length).toBeGreaterThanOrEqual(4)
-    // One for each of the two in most runs: while the server ends, a connection may outlive another by a moment.
+    expect(changes.length).toBeGreaterThanOrEqual(2)
+    // One for each of the two in most runs: while the server ends, a connection may outlive another by a moment, and
+    // a restart may be over before a call meets it.
     expect(changes.length).toBeLessThanOrEqual(8)
   })
 })
