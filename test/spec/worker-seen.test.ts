@@ -402,10 +402,14 @@ describe('a queue', () => {
     await it.admin.createQueue(name)
     const ran: unknown[] = []
     const handler = (message: unknown) => ran.push((message as { payload: unknown }).payload)
-    const worker = await workers.serve([
-      { queue: name, handler },
-      { queue: there, handler },
-    ])
+    // It polls, so that it looks into both at once.
+    const worker = await workers.serve(
+      [
+        { queue: name, handler },
+        { queue: there, handler },
+      ],
+      { listen: false, pollInterval: 100 },
+    )
     await enqueue(name, 1)
     await eventually(() => ran.length === 1)
     await worker.idle()
