@@ -306,8 +306,23 @@ describe('TypeScript', () => {
     })
   })
 
-  test('without tsx, an older Node says what to install', async () => {
-    if ((process.features as { typescript?: unknown }).typescript) return
+  const strips = Boolean((process.features as { typescript?: unknown }).typescript)
+
+  test.runIf(strips)('without tsx, a newer Node strips the types by itself', async () => {
+    const queue = await it.newQueue()
+    const cwd = project(
+      'handlers.mts',
+      `export const ${queue} = (message: { id: string }): void => void message`,
+    )
+    await enqueue(queue, 'good')
+    const { code, stderr, stdout } = await pgqrs(['worker', 'run', 'handlers.mts', '--once'], {
+      dsn: it.dsn,
+      cwd,
+    })
+    expect({ code, stdout }, stderr).toEqual({ code: 0, stdout: 'Once: 1 message done.\n' })
+  })
+
+  test.runIf(!strips)('without tsx, an older Node says what to install', async () => {
     const cwd = project('handlers.ts', 'export const q = (): void => {}')
     const result = lines(await pgqrs(['worker', 'run', 'handlers.ts'], { dsn: it.dsn, cwd }))
     expect(result).toEqual({
