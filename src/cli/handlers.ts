@@ -54,7 +54,7 @@ async function load(file: string, path: string): Promise<Exports> {
     throw new Failure(`${file} could not be loaded: ${cause}.`.replace(/\.\.$/, '.'), {
       hint:
         code === 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX' || code === 'ERR_MODULE_NOT_FOUND'
-          ? 'Is the module there? Where Node strips the types itself, imports are written with .ts, and enums are not known: with tsx installed, run it under NODE_OPTIONS="--import tsx".'
+          ? 'Is the module there? Where Node strips the types itself, imports are written with .ts, and enums are not known: install tsx (npm install --save-dev tsx) for all of the language.'
           : 'See where with --log-level debug.',
       cause,
     })
