@@ -1,12 +1,14 @@
 // A server on a data folder that is thrown away: for tests and trials.
 
-import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { exists, findServer } from './folder.js'
 import { type LocalServer, type LocalServerOptions, startServer } from './server.js'
 
 const prefix = 'pgqrs-temporary-'
+const lastTries = 50
+const betweenTriesMs = 20
 
 export interface TemporaryServerOptions extends Omit<LocalServerOptions, 'dataDir'> {
   /** Makes the data folder. Default: a new, empty one. */
@@ -48,15 +50,19 @@ export function temporaryFolder(): string {
   return place
 }
 
-/** The process ends and can wait for nothing. */
+/** The process ends and can wait for no event: the server writes to its folder until it has ended, some milliseconds. */
 function endAtOnce(server: LocalServer, remove: () => void): void {
-  try {
-    const running = findServer(server.dataDir)
-    if (running?.pid === server.pid && process.platform !== 'win32') process.kill(server.pid, 'SIGQUIT')
-    remove()
-  } catch {
-    // It has ended already, or writes to its folder until it does: the next process removes what is left.
+  const running = findServer(server.dataDir)
+  if (running?.pid === server.pid && process.platform !== 'win32') process.kill(server.pid, 'SIGQUIT')
+  for (let tries = 0; tries < lastTries; tries++) {
+    try {
+      remove()
+    } catch {}
+    // Asked, not believed: newer Nodes say nothing of what they could not remove.
+    if (!existsSync(server.dataDir)) return
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, betweenTriesMs)
   }
+  // What is left after that the next process removes.
 }
 
 /** Removes what was left by processes that could not stop their server themselves. */
