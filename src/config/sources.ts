@@ -13,7 +13,7 @@ export interface RawValue {
 export type RawValues = Partial<Record<FieldName, RawValue>>
 
 /** The files that are looked for in the working directory, in this order. */
-export const defaultFiles = ['pgqrs.yaml', 'pgqrs.yml'] as const
+const defaultFiles = ['pgqrs.yaml', 'pgqrs.yml'] as const
 
 /** The variable that names the configuration file. */
 export const fileVariable = 'PGQRS_CONFIG_FILE'

@@ -19,7 +19,7 @@ export function backoffMs(
 }
 
 /** As much of an error as is kept on the message, in characters. */
-export const errorTextLimit = 8_000
+const errorTextLimit = 8_000
 
 /** An error as it is kept: its name, its message and its stack where it has them, else its text, cut at the limit. */
 export function errorText(error: unknown): string {

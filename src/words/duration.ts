@@ -17,7 +17,7 @@ const unitMs: Record<Unit, number> = {
 }
 
 /** A hundred years: longer is a slip of the unit, and PostgreSQL's timestamps stay far from their end. */
-export const longestDurationMs = 100 * 365 * unitMs.d
+const longestDurationMs = 100 * 365 * unitMs.d
 
 /** What a timer can wait for; one that is set for longer goes off at once. */
 export const longestTimerMs = 2_147_483_647

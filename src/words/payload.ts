@@ -17,7 +17,7 @@ export interface ValidationRules {
   requiredKeys?: readonly string[]
 }
 
-export const defaultRules = { maxPayloadBytes: 1_048_576, maxDepth: 100 } as const
+const defaultRules = { maxPayloadBytes: 1_048_576, maxDepth: 100 } as const
 const headerRules: ValidationRules = { maxPayloadBytes: 16_384, maxDepth: 10 }
 
 type Path = readonly (string | number)[]

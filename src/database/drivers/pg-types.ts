@@ -34,7 +34,7 @@ const digit = (text: string, at: number) => text.charCodeAt(at) - 48
 const two = (text: string, at: number) => digit(text, at) * 10 + digit(text, at + 1)
 
 /** `2026-01-31 12:34:56.789012+00`, as DateStyle ISO writes it; anything less plain goes through Date itself. */
-export function asDate(text: string): Date {
+function asDate(text: string): Date {
   const plain = text.charCodeAt(4) === 45 && text.charCodeAt(10) === 32 && text.endsWith('+00')
   if (!plain) return asAnyDate(text)
   const year = two(text, 0) * 100 + two(text, 2)

@@ -213,13 +213,9 @@ export class PgDriver implements Driver {
   }
 
   async #connect(timeoutMs?: number, until?: AbortSignal): Promise<PgPoolClient> {
-    try {
-      const client = await connectWithin(this.#pool, timeoutMs, until)
-      client.on('error', toldByTheQuery)
-      return client
-    } catch (error) {
-      throw translate(error)
-    }
+    const client = await translated(connectWithin(this.#pool, timeoutMs, until))
+    client.on('error', toldByTheQuery)
+    return client
   }
 
   #release(client: PgPoolClient, broken: boolean): void {
