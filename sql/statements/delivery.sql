@@ -46,16 +46,8 @@ select pg_notify(:'channel', q) from unnest($1::text[]) q
 listen :"channel"
 
 -- name: postpone
--- A producer's extendVisibility by id: lengthens the lease of whoever holds the message, or, when nobody does,
--- puts off the time at which it is due.
-update :"schema".pgqrs_messages m
-set leased_until = case when m.leased_until > clock_timestamp()
-      then m.leased_until + $3::bigint * interval '1 millisecond' else m.leased_until end,
-    due_at = case when m.leased_until > clock_timestamp()
-      then m.due_at else greatest(m.due_at, clock_timestamp()) + $3::bigint * interval '1 millisecond' end
-from :"schema".pgqrs_queues q
-where m.id = $2::bigint and q.id = m.queue_id and q.name = $1::text
-returning m.id
+-- A producer's extendVisibility by id.
+select p.id from :"schema".pgqrs_postpone($1::text, $2::bigint, $3::bigint) as p(id)
 
 -- name: fateOf
 -- What became of messages: live ones, with whether an attempt holds them, and settled ones. For a settle whose
@@ -64,6 +56,14 @@ select m.id, m.attempt, m.leased_until is not null as held, null as outcome
 from :"schema".pgqrs_messages m where m.id = any ($1::bigint[])
 union all
 select a.id, a.attempt, false, a.outcome from :"schema".pgqrs_archive a where a.id = any ($1::bigint[])
+
+-- name: isLive
+select m.id from :"schema".pgqrs_messages m where m.id = $1::bigint
+
+-- name: outcomeOf
+-- For a producer that waits, who may read no payload.
+select a.outcome, a.result, a.last_error from :"schema".pgqrs_archive a where a.id = $1::bigint
+order by a.archived_at desc limit 1
 
 -- name: removeMessage
 select :"schema".pgqrs_remove($1::bigint, $2::bigint, $3::boolean, $4::text, $5::boolean) as result

@@ -35,7 +35,11 @@ where n.nspname = :'schema' and c.relname like 'pgqrs\_%' and not c.relispartiti
 order by 2, 1
 
 -- name: verifyFunctions
-select p.proname || '(' || pg_catalog.pg_get_function_identity_arguments(p.oid) || ')' as function_name
+-- Those that run with the rights of their owner say so, and whether everybody may call them.
+select concat(p.proname, '(', pg_catalog.pg_get_function_identity_arguments(p.oid), ')',
+    case when p.prosecdef then ' as its owner' end,
+    case when p.prosecdef and has_function_privilege('public', p.oid, 'execute') then ', for everybody' end)
+  as function_name
 from pg_catalog.pg_proc p
 join pg_catalog.pg_namespace n on n.oid = p.pronamespace
 where n.nspname = :'schema' and p.proname like 'pgqrs\_%'

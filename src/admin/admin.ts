@@ -12,6 +12,7 @@ import { checkOptions } from '../words/options.js'
 import { DeadLetters } from './dead-letters.js'
 import { checkVersion, type Installation, type InstallOptions, install, uninstall } from './installation.js'
 import { allQueuesMetrics, type QueueMetrics, queueMetrics, queueNotFound } from './metrics.js'
+import { type Grant, grant, listGrants, type Role, revoke } from './roles.js'
 import { type Verification, verify } from './verification.js'
 import { WorkerManagement } from './workers.js'
 
@@ -101,6 +102,26 @@ export class PgqrsAdmin<Pool = ReturnType<typeof PgDriver.pool>> {
   }
 
   /**
+   * Grants a role of the database what a role of pgqrs needs (docs/roles.md); what it has been granted already stays.
+   * @param grantee a role of the database, such as the one that a program connects as
+   * @returns whether it is new
+   * @throws PgqrsError ROLE_NOT_FOUND; PERMISSION_DENIED for whoever does not own the tables; ARGUMENT_INVALID
+   */
+  async grant(role: Role, grantee: string): Promise<boolean> {
+    return grant(this.#database, role, grantee)
+  }
+
+  /** Takes it back; what other roles of pgqrs need stays. Whether it had been granted. @throws as `grant` */
+  async revoke(role: Role, grantee: string): Promise<boolean> {
+    return revoke(this.#database, role, grantee)
+  }
+
+  /** Who was granted what, by role. @throws PgqrsError PERMISSION_DENIED for all but owners */
+  async listGrants(): Promise<Grant[]> {
+    return listGrants(this.#database)
+  }
+
+  /**
    * Creates a queue, or gives the one that is there.
    * @throws PgqrsError QUEUE_EXISTS when it is there with other settings than the ones given; ARGUMENT_INVALID
    */
@@ -168,6 +189,8 @@ export class PgqrsAdmin<Pool = ReturnType<typeof PgDriver.pool>> {
     checkOptions(options, ['force'], 'deleteQueue')
     const force = options.force === true
     if (force) {
+      // Whoever may not delete it purges nothing first.
+      await this.#database.run('lockQueue', [name])
       await this.purgeQueue(name)
       await this.purgeArchive(name, { dead: true })
     }

@@ -4,6 +4,7 @@ import type { Database, Session } from '../database/database.js'
 import { libraryVersion, migrations } from '../database/sql.generated.js'
 import { PgqrsError } from '../words/errors.js'
 import { expected } from './expected.generated.js'
+import { grantAgain } from './roles.js'
 
 export interface InstallOptions {
   /** Makes the schema when it is not there. Default false. */
@@ -46,6 +47,7 @@ export async function install(database: Database, options: InstallOptions = {}):
       await session.script(sql)
       await session.run('insertMigration', [version, name, checksum, `pgqrs ${libraryVersion}`])
     }
+    if (missing.length > 0) await grantAgain(session)
     return { version: schemaVersion, applied: missing.map(({ version }) => version) }
   })
 }

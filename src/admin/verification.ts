@@ -1,6 +1,7 @@
 // Holds the database against what the migrations make: tables, columns, indexes, functions, triggers, version,
 // and that no row points to a queue that is not there. Looks in the configured schema alone, changes nothing.
 import type { Database } from '../database/database.js'
+import { migrations } from '../database/sql.generated.js'
 import { type ErrorCode, PgqrsError } from '../words/errors.js'
 import { expected } from './expected.generated.js'
 import { appliedMigrations, checkApplied, schemaMissing, schemaVersion } from './installation.js'
@@ -68,8 +69,9 @@ async function findVersion(database: Database): Promise<Finding> {
     if (!(error instanceof PgqrsError)) throw error
     return { code: error.code, hint: error.hint, problems: [error.message] }
   }
-  if (applied.length < schemaVersion) {
-    const problem = `The schema '${database.schema}' has version ${applied.length} of ${schemaVersion}.`
+  if (applied.length < migrations.length) {
+    const { version } = applied[applied.length - 1] ?? { version: 0 }
+    const problem = `The schema '${database.schema}' has version ${version} of ${schemaVersion}.`
     const hint = 'Bring it up to date: pgqrs install, or admin.install().'
     return { code: 'SCHEMA_OUTDATED', hint, problems: [problem] }
   }

@@ -1,5 +1,13 @@
 // Which fields of a thing stand in its table. JSON always has all of them.
-import type { ArchivedMessage, Message, QueueInfo, QueueMetrics, WorkerHealth, WorkerInfo } from '../index.js'
+import type {
+  ArchivedMessage,
+  Grant,
+  Message,
+  QueueInfo,
+  QueueMetrics,
+  WorkerHealth,
+  WorkerInfo,
+} from '../index.js'
 import type { Columns } from './table.js'
 
 /** A payload is shown as JSON, a text in its quotes too. */
@@ -72,6 +80,12 @@ export const healthColumns: Columns<ShownHealth> = {
   state: (row) => row.state,
   alive: (row) => yesOrNo(row.alive),
   'last heartbeat': (row) => ago(row.sinceHeartbeatMs),
+}
+
+export const grantColumns: Columns<Grant> = {
+  role: (row) => row.role,
+  grantee: (row) => row.grantee,
+  granted: (row) => row.grantedAt,
 }
 
 const yesOrNo = (it: boolean | null) => (it === null ? null : it ? 'yes' : 'no')

@@ -6,6 +6,7 @@ import { addDev } from './commands/dev.js'
 import { addInstallation } from './commands/installation.js'
 import { addMessage } from './commands/message.js'
 import { addQueue } from './commands/queue.js'
+import { addRoles } from './commands/roles.js'
 import { addWorker } from './commands/worker.js'
 import { examples } from './examples.js'
 import { logLevels } from './log.js'
@@ -38,6 +39,7 @@ export function program(): Command {
   addMessage(pgqrs)
   addArchive(pgqrs)
   addWorker(pgqrs)
+  addRoles(pgqrs)
   addDev(pgqrs)
   prepare(pgqrs)
   return pgqrs

@@ -784,6 +784,74 @@ begin
 end
 $pgqrs$;
 ` },
+  { version: 4, name: 'roles', checksum: '5066b3dd7a07571b', sql: `-- Who may do what: docs/roles.md.
+--
+-- A producer has no right on pgqrs_messages at all: it enqueues and postpones by functions that run with the rights
+-- of the owner. With rights of its own it could change pgqrs_queues (locking a row takes the right to update one of
+-- its columns), and could say that it has checked for the queue when it has not (pgqrs.checked). All other functions
+-- run with the rights of whoever calls them, so that everybody may call them: docs/adr/0009.
+
+-- Makes a message wait longer: lengthens the lease of whoever holds it, or puts off the time at which it is due.
+create function :"schema".pgqrs_postpone(p_queue text, p_id bigint, p_by_ms bigint) returns setof bigint
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $pgqrs$
+begin
+  if p_by_ms < 0 then
+    raise exception using
+      errcode = 'invalid_parameter_value',
+      message = 'pgqrs_postpone: the time is negative',
+      hint = 'A message can be made to wait longer, not shorter.';
+  end if;
+  return query
+    update :"schema".pgqrs_messages m
+    set leased_until = case when m.leased_until > clock_timestamp()
+          then m.leased_until + p_by_ms * interval '1 millisecond' else m.leased_until end,
+        due_at = case when m.leased_until > clock_timestamp()
+          then m.due_at else greatest(m.due_at, clock_timestamp()) + p_by_ms * interval '1 millisecond' end
+    from :"schema".pgqrs_queues q
+    where m.id = p_id and q.id = m.queue_id and q.name = p_queue
+    returning m.id;
+end
+$pgqrs$;
+
+alter function :"schema".pgqrs_enqueue_batch(text, jsonb) security definer;
+
+-- What runs with the owner's rights is for those who were granted it.
+revoke execute on function
+  :"schema".pgqrs_enqueue(text, jsonb, interval, integer, jsonb, integer, timestamptz),
+  :"schema".pgqrs_enqueue_batch(text, jsonb),
+  :"schema".pgqrs_postpone(text, bigint, bigint),
+  :"schema".pgqrs_require_queue(),
+  :"schema".pgqrs_keep_queue(),
+  :"schema".pgqrs_keep_all_queues()
+from public;
+
+-- Roles that could enqueue until now, by rights on the table, still can.
+do $pgqrs$
+declare
+  v_role name;
+begin
+  for v_role in
+    select distinct r.rolname
+    from pg_catalog.pg_class c
+    cross join lateral pg_catalog.aclexplode(c.relacl) a
+    join pg_catalog.pg_roles r on r.oid = a.grantee
+    where c.oid = format('%I.pgqrs_messages', :'schema')::regclass
+      and a.privilege_type = 'INSERT' and a.grantee <> c.relowner
+  loop
+    execute format('grant execute on function %1$I.pgqrs_enqueue(text, jsonb, interval, integer, jsonb, integer, timestamptz), %1$I.pgqrs_enqueue_batch(text, jsonb), %1$I.pgqrs_postpone(text, bigint, bigint) to %2$I', :'schema', v_role);
+  end loop;
+end
+$pgqrs$;
+
+-- Which role of pgqrs each role of the database was granted, so that install grants again what a new version needs.
+create table :"schema".pgqrs_grants (
+  grantee text not null,
+  role text not null,
+  granted_at timestamptz not null default clock_timestamp(),
+  constraint pgqrs_grants_pkey primary key (grantee, role),
+  constraint pgqrs_grants_role_check check (role in ('owner', 'producer', 'worker', 'observer'))
+);
+` },
 ] as const
 
 export const statements = {
@@ -833,18 +901,14 @@ from :"schema".pgqrs_fail_held($1::bigint[], $2::integer[], $3::text[], $4::bigi
   nextDue: `select :"schema".pgqrs_next_due($1::text[]) as in_ms`,
   notify: `select pg_notify(:'channel', q) from unnest($1::text[]) q`,
   listen: `listen :"channel"`,
-  postpone: `update :"schema".pgqrs_messages m
-set leased_until = case when m.leased_until > clock_timestamp()
-      then m.leased_until + $3::bigint * interval '1 millisecond' else m.leased_until end,
-    due_at = case when m.leased_until > clock_timestamp()
-      then m.due_at else greatest(m.due_at, clock_timestamp()) + $3::bigint * interval '1 millisecond' end
-from :"schema".pgqrs_queues q
-where m.id = $2::bigint and q.id = m.queue_id and q.name = $1::text
-returning m.id`,
+  postpone: `select p.id from :"schema".pgqrs_postpone($1::text, $2::bigint, $3::bigint) as p(id)`,
   fateOf: `select m.id, m.attempt, m.leased_until is not null as held, null as outcome
 from :"schema".pgqrs_messages m where m.id = any ($1::bigint[])
 union all
 select a.id, a.attempt, false, a.outcome from :"schema".pgqrs_archive a where a.id = any ($1::bigint[])`,
+  isLive: `select m.id from :"schema".pgqrs_messages m where m.id = $1::bigint`,
+  outcomeOf: `select a.outcome, a.result, a.last_error from :"schema".pgqrs_archive a where a.id = $1::bigint
+order by a.archived_at desc limit 1`,
   removeMessage: `select :"schema".pgqrs_remove($1::bigint, $2::bigint, $3::boolean, $4::text, $5::boolean) as result`,
   redrive: `select r.id from :"schema".pgqrs_redrive($1::text, $2::bigint[], $3::integer) as r(id)`,
   schemaExists: `select exists (select from pg_catalog.pg_namespace where nspname = :'schema') as schema_exists,
@@ -871,7 +935,7 @@ exception when undefined_table then
 end
 $pgqrs$`,
   dropTables: `drop table if exists :"schema".pgqrs_archive, :"schema".pgqrs_messages, :"schema".pgqrs_workers,
-  :"schema".pgqrs_queues, :"schema".pgqrs_migrations`,
+  :"schema".pgqrs_queues, :"schema".pgqrs_grants, :"schema".pgqrs_migrations`,
   listFunctions: `select concat('drop function if exists :', '"schema".', quote_ident(p.proname),
     '(', pg_catalog.pg_get_function_identity_arguments(p.oid), ')') as statement, p.proname as name,
   p.prorettype = 'trigger'::regtype as of_trigger
@@ -951,6 +1015,87 @@ where name > $1::text order by name limit $2::integer`,
 returning id, name, max_attempts, on_success, paused_at, created_at`,
   resumeQueue: `update :"schema".pgqrs_queues set paused_at = null where name = $1::text
 returning id, name, max_attempts, on_success, paused_at, created_at`,
+  owner: `select r.rolname as owner, pg_catalog.pg_has_role(c.relowner, 'usage') as may_grant,
+  exists (select from pg_catalog.pg_roles g where g.rolname = $1::text) as found,
+  r.rolname = $1::text as is_owner
+from pg_catalog.pg_class c
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+join pg_catalog.pg_roles r on r.oid = c.relowner
+where n.nspname = :'schema' and c.relname = 'pgqrs_grants'`,
+  listGrants: `select g.role, g.grantee, g.granted_at from :"schema".pgqrs_grants g
+join pg_catalog.pg_roles r on r.rolname = g.grantee
+where exists (
+  select from pg_catalog.pg_class c
+  join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+  cross join lateral pg_catalog.aclexplode(c.relacl) a
+  where n.nspname = :'schema' and c.relname = 'pgqrs_migrations' and a.grantee = r.oid and a.privilege_type = 'SELECT'
+)
+order by g.role, g.grantee`,
+  insertGrant: `insert into :"schema".pgqrs_grants (role, grantee) values ($1::text, $2::text)
+on conflict (grantee, role) do nothing
+returning role`,
+  deleteGrant: `delete from :"schema".pgqrs_grants where role = $1::text and grantee = $2::text
+returning role`,
+  forGrant: `select set_config('pgqrs.grant_or_revoke', $1::text, true), set_config('pgqrs.grant_role', $2::text, true),
+  set_config('pgqrs.grantee', $3::text, true)`,
+  applyGrant: `do $pgqrs$
+declare
+  v_grant constant boolean := current_setting('pgqrs.grant_or_revoke') = 'grant';
+  v_role constant text := current_setting('pgqrs.grant_role');
+  v_grantee constant text := current_setting('pgqrs.grantee');
+  v_one record;
+begin
+  for v_one in
+    select g.what, g.object from (values
+      ('all', 'select', 'table pgqrs_migrations'),
+      ('all', 'select', 'table pgqrs_queues'),
+
+      ('producer', 'execute', 'function pgqrs_enqueue(text, jsonb, interval, integer, jsonb, integer, timestamptz)'),
+      ('producer', 'execute', 'function pgqrs_enqueue_batch(text, jsonb)'),
+      ('producer', 'execute', 'function pgqrs_postpone(text, bigint, bigint)'),
+      ('producer', 'select (id)', 'table pgqrs_messages'),
+      ('producer', 'select (id, archived_at, outcome, result, last_error)', 'table pgqrs_archive'),
+
+      ('worker', 'select, delete', 'table pgqrs_messages'),
+      ('worker', 'update (due_at, leased_until, leased_by, dequeued_at, attempt, given_back, last_error)', 'table pgqrs_messages'),
+      ('worker', 'insert', 'table pgqrs_archive'),
+      ('worker', 'select (id, queue_id, attempt, archived_at, outcome, result, last_error)', 'table pgqrs_archive'),
+      ('worker', 'select', 'table pgqrs_workers'),
+      ('worker', 'insert (queue_id, name, hostname, pid)', 'table pgqrs_workers'),
+      ('worker', 'update (state, heartbeat_at, stopped_at)', 'table pgqrs_workers'),
+
+      ('observer', 'select (id, queue_id, due_at, enqueued_at, leased_until, dequeued_at, leased_by, priority, attempt, given_back, max_attempts, last_error)', 'table pgqrs_messages'),
+      ('observer', 'select (id, queue_id, due_at, enqueued_at, dequeued_at, archived_at, leased_by, processing_duration, priority, attempt, given_back, max_attempts, outcome, archived_by, last_error)', 'table pgqrs_archive'),
+      ('observer', 'select', 'table pgqrs_workers'),
+
+      ('owner', 'select, insert, update, delete', 'table pgqrs_queues'),
+      ('owner', 'select, insert, update, delete', 'table pgqrs_messages'),
+      ('owner', 'select, insert, update, delete', 'table pgqrs_archive'),
+      ('owner', 'select, insert, update, delete', 'table pgqrs_workers'),
+      ('owner', 'select', 'table pgqrs_grants'),
+      ('owner', 'usage', 'sequence pgqrs_messages_id_seq'),
+      ('owner', 'execute', 'function pgqrs_enqueue(text, jsonb, interval, integer, jsonb, integer, timestamptz)'),
+      ('owner', 'execute', 'function pgqrs_enqueue_batch(text, jsonb)'),
+      ('owner', 'execute', 'function pgqrs_postpone(text, bigint, bigint)')
+    ) g(role, what, object)
+    where g.role in ('all', v_role)
+  loop
+    execute format(
+      case when v_grant then 'grant %s on %s %I.%s to %I' else 'revoke %s on %s %I.%s from %I' end,
+      v_one.what, split_part(v_one.object, ' ', 1), :'schema', substr(v_one.object, strpos(v_one.object, ' ') + 1), v_grantee);
+  end loop;
+  if not v_grant then
+    return;
+  end if;
+  execute format('grant usage on schema %I to %I', :'schema', v_grantee);
+  if not has_schema_privilege(v_grantee, :'schema', 'usage') then
+    raise exception using
+      errcode = 'insufficient_privilege',
+      message = format('%I may not use the schema %I, and you may not grant it', v_grantee, :'schema'),
+      hint = format('Whoever owns the schema says: grant usage on schema %I to %I;', :'schema', v_grantee);
+  end if;
+end
+$pgqrs$`,
   moveTimesBack: `with moved as (select $1::bigint * interval '1 millisecond' as back
 ), locked as materialized (
   select m.id from :"schema".pgqrs_messages m order by m.id for update
@@ -1014,7 +1159,10 @@ join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 where n.nspname = :'schema' and c.relname like 'pgqrs\\_%' and not c.relispartition
   and k.contype in ('c', 'f', 'p', 'u') and k.convalidated
 order by 2, 1`,
-  verifyFunctions: `select p.proname || '(' || pg_catalog.pg_get_function_identity_arguments(p.oid) || ')' as function_name
+  verifyFunctions: `select concat(p.proname, '(', pg_catalog.pg_get_function_identity_arguments(p.oid), ')',
+    case when p.prosecdef then ' as its owner' end,
+    case when p.prosecdef and has_function_privilege('public', p.oid, 'execute') then ', for everybody' end)
+  as function_name
 from pg_catalog.pg_proc p
 join pg_catalog.pg_namespace n on n.oid = p.pronamespace
 where n.nspname = :'schema' and p.proname like 'pgqrs\\_%'

@@ -22,7 +22,10 @@ const bySqlstate: Record<string, { code: ErrorCode; hint?: string }> = {
   '3F000': { code: 'SCHEMA_NOT_INSTALLED', hint: notInstalled },
   '42P01': { code: 'SCHEMA_NOT_INSTALLED', hint: notInstalled },
   '42883': { code: 'SCHEMA_NOT_INSTALLED', hint: notInstalled },
-  '42501': { code: 'PERMISSION_DENIED', hint: 'Grant the role what it needs, or connect as another.' },
+  '42501': {
+    code: 'PERMISSION_DENIED',
+    hint: 'Grant the role what it needs, as the owner of the tables (pgqrs grant producer|worker|observer|owner NAME); or connect as another.',
+  },
   '57014': { code: 'DATABASE_TIMEOUT', hint: 'The statement was cancelled or took longer than is allowed.' },
   '55P03': { code: 'DATABASE_TIMEOUT', hint: 'Another transaction holds a lock; try again.' },
   '25006': {

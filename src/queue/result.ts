@@ -32,8 +32,8 @@ export async function resultOf(
   const last = performance.now() + timeoutMs
   for (let wait = firstPauseMs; ; wait = Math.min(wait * 1.5, longestPauseMs)) {
     // The archive after the live messages: a settle moves it from the first to the second in one commit.
-    const [live] = await database.run('getMessage', [known])
-    const [archived] = await database.run('getArchived', [known])
+    const [live] = await database.run('isLive', [known])
+    const [archived] = await database.run('outcomeOf', [known])
     if (archived?.outcome === 'archived') return archived.result
     if (archived !== undefined)
       throw new PgqrsError(

@@ -88,6 +88,14 @@ const cases: Record<string, () => readonly unknown[]> = {
   postpone: () => ['queue_1', at.held[0], '1000'],
   removeMessage: () => [null, at.held[0], true, null, true],
   redrive: () => ['queue_1', at.dead, 100],
+  isLive: () => [at.held[0]],
+  outcomeOf: () => [at.archived],
+  owner: () => ['postgres'],
+  listGrants: () => [],
+  insertGrant: () => ['worker', 'postgres'],
+  deleteGrant: () => ['worker', 'postgres'],
+  forGrant: () => ['grant', 'worker', 'postgres'],
+  applyGrant: () => [],
   schemaExists: () => [],
   createSchema: () => [],
   installLock: () => [],
@@ -155,7 +163,7 @@ const ofTests = new Set<string>(['moveTimesBack', 'workLeft'])
 /** What an operator's forced delete of a queue does last, when all but a few rows are gone in steps. */
 const lastStep = new Set<string>(['clearMessages', 'clearArchive'])
 /** Have no plan. */
-const withoutPlan = new Set<string>(['dropTables', 'lockTables'])
+const withoutPlan = new Set<string>(['dropTables', 'lockTables', 'applyGrant'])
 
 const names = Object.keys(statements) as StatementName[]
 
