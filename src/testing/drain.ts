@@ -131,7 +131,7 @@ async function run(
   record.listenTo(worker)
   try {
     await worker.ready()
-    while (await workLeft(pgqrs.pool, names, worker.ids)) {
+    while (await left(pgqrs, names, worker, record)) {
       if (record.calls > limit) throw tooMany(limit)
       if (worker.phase === 'stopped') throw new PgqrsError('CLOSED', 'The worker of drain was stopped.')
       await pause(lookMs)
@@ -145,11 +145,28 @@ async function run(
   return record.drained()
 }
 
+/** A handler's transaction may keep the question waiting, in PGlite: then there is work. */
+async function left(
+  pgqrs: Pgqrs<unknown>,
+  names: readonly string[],
+  worker: Worker,
+  record: Recorder,
+): Promise<boolean> {
+  try {
+    return await workLeft(pgqrs.pool, names, worker.ids)
+  } catch (error) {
+    if (record.running > 0 && PgqrsError.is(error, 'DATABASE_TIMEOUT')) return true
+    throw error
+  }
+}
+
 /** Keeps what handlers return, and what the worker says became of their messages. */
 class Recorder {
   readonly outcomes: Outcome[] = []
   readonly errors: unknown[] = []
   calls = 0
+  /** Handlers that have not ended. */
+  running = 0
   readonly #results = new Map<string, unknown>()
 
   watching(handler: Served['handler']): Served['handler'] {
@@ -158,7 +175,10 @@ class Recorder {
     const call = handler as (given: unknown, context: unknown) => unknown
     return async (given: Message | readonly Message[], context: unknown) => {
       this.calls += 1
-      const result = await call(given, context)
+      this.running += 1
+      const result = await new Promise((resolve) => resolve(call(given, context))).finally(() => {
+        this.running -= 1
+      })
       if (Array.isArray(given))
         for (const [i, message] of given.entries())
           this.#results.set(keyOf(message), Array.isArray(result) ? result[i] : undefined)

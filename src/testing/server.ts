@@ -14,7 +14,7 @@ export interface TestServer {
 }
 
 /** The variable that names a server for tests. */
-const serverVariable = 'PGQRS_TEST_DSN'
+export const serverVariable = 'PGQRS_TEST_DSN'
 
 /** Nothing of it outlives its process. */
 const settings = {

@@ -148,10 +148,14 @@ describe.concurrent('the example', () => {
   )
 })
 
-test('the example of a test passes, with the runner of node, on a server that it starts itself', async () => {
+test.each([
+  ['on a server that it starts itself', 'postgres'],
+  ['in PGlite', 'pglite'],
+])('the example of a test passes, with the runner of node, %s', async (_, engine) => {
   const args = ['--import', 'tsx', '--test', 'examples/testing.test.ts']
   // Inside a run of vitest it would take itself for a part of it.
-  const { code, lines } = await run(process.execPath, args, { env: { NODE_OPTIONS: '', PGQRS_TEST_DSN: '' } })
+  const env = { NODE_OPTIONS: '', PGQRS_TEST_DSN: '', PGQRS_TEST_ENGINE: engine }
+  const { code, lines } = await run(process.execPath, args, { env })
   expect(lines.join('\n')).toMatch(/pass 2\n.*fail 0/)
   expect(code).toBe(0)
 })

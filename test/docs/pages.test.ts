@@ -38,34 +38,46 @@ const documents = pages().map((page) => {
   return { page, blocks, modules: writeModules(page, blocks, folder) }
 })
 
-describe.each(documents.filter(({ blocks }) => blocks.some(runnable)))('$page.path', (document) => {
-  let dsn: string
-  let sql: pg.Client
-  beforeAll(async () => {
-    const database = await freshDatabase({ installed: true })
-    dsn = database.dsn
-    process.env.PGQRS_DSN = dsn
-    sql = new pg.Client({ connectionString: database.directDsn })
-    await sql.connect()
+/** The page about tests holds in PGlite, too. */
+const inPglite = documents
+  .filter(({ page }) => page.path === 'docs/testing.md')
+  .map(({ page, blocks }) => {
+    return { page, blocks, modules: writeModules(page, blocks, join(folder, 'pglite')), engine: 'pglite' }
   })
-  afterAll(() => sql.end())
+const documentsRun = [...documents.map((document) => ({ ...document, engine: 'postgres' })), ...inPglite]
 
-  // Queues and tables stay from block to block, messages do not.
-  const emptied = () => sql.query('truncate pgqrs_messages, pgqrs_archive')
+describe.each(documentsRun.filter(({ blocks }) => blocks.some(runnable)))(
+  '$page.path, $engine',
+  (document) => {
+    let dsn: string
+    let sql: pg.Client
+    beforeAll(async () => {
+      const database = await freshDatabase({ installed: true })
+      dsn = database.dsn
+      process.env.PGQRS_DSN = dsn
+      process.env.PGQRS_TEST_ENGINE = document.engine
+      sql = new pg.Client({ connectionString: database.directDsn })
+      await sql.connect()
+    })
+    afterAll(() => sql.end())
 
-  test.each(document.blocks.filter(runnable).map((block) => [block.line, block.language, block] as const))(
-    'line %i: the %s block runs',
-    async (_, language, block) => {
-      if (language === 'sql') await sql.query(block.text)
-      else if (language === 'sh') await runShell(block, dsn)
-      else if (language === 'yaml') loadConfig(block)
-      else {
-        await emptied()
-        await runCode(document.page, block, document.modules)
-      }
-    },
-  )
-})
+    // Queues and tables stay from block to block, messages do not.
+    const emptied = () => sql.query('truncate pgqrs_messages, pgqrs_archive')
+
+    test.each(document.blocks.filter(runnable).map((block) => [block.line, block.language, block] as const))(
+      'line %i: the %s block runs',
+      async (_, language, block) => {
+        if (language === 'sql') await sql.query(block.text)
+        else if (language === 'sh') await runShell(block, dsn)
+        else if (language === 'yaml') loadConfig(block)
+        else {
+          await emptied()
+          await runCode(document.page, block, document.modules)
+        }
+      },
+    )
+  },
+)
 
 test('every ts block typechecks, those that are not run too', async () => {
   const config = join(folder, 'tsconfig.json')

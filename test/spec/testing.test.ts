@@ -9,6 +9,7 @@ import { DeadLetter, type Handler, type PgqrsError, queue, RetryAfter } from 'pg
 import {
   clockOf,
   drain,
+  type Engine,
   enqueued,
   expectEnqueued,
   type TestDatabase,
@@ -27,15 +28,20 @@ interface Email {
 let database: TestDatabase
 let name: string
 let queues = 0
-beforeAll(async () => {
-  database = await testDatabase({ dsn: inject('directDsn') })
-})
+/** What is promised holds with a real server and with PGlite. */
+const engines = ['postgres', 'pglite'] as const
+function databaseIn(engine: Engine) {
+  beforeAll(async () => {
+    const options = engine === 'postgres' ? { dsn: inject('directDsn') } : { engine }
+    database = await testDatabase(options)
+  })
+  afterAll(() => database.close())
+}
 beforeEach(async () => {
   queues += 1
   name = `emails_${queues}`
   await database.admin.createQueue(name, { maxAttempts: 2 })
 })
-afterAll(() => database?.close())
 
 const producer = () => database.pgqrs.producer(queue<Email>(name))
 const drained = (handler: Handler<Email>, options = {}) =>
@@ -65,6 +71,8 @@ async function ms(work: () => Promise<unknown>): Promise<number> {
 }
 
 describe('a test database', () => {
+  databaseIn('postgres')
+
   test('has pgqrs installed, nothing in it, and is nobody else’s', async () => {
     await using other = await testDatabase({ dsn: inject('directDsn') })
     expect(other.dsn).not.toBe(database.dsn)
@@ -131,6 +139,8 @@ describe('a test database', () => {
 })
 
 describe('without a server of one’s own', () => {
+  databaseIn('postgres')
+
   test('one is started in well under a second, shared, and ends with the last database', async () => {
     // Prepares the data folder, where that is not done yet.
     await (await testServer({ dsn: undefined })).close()
@@ -207,7 +217,9 @@ describe('without a server of one’s own', () => {
   })
 })
 
-describe('drain', () => {
+describe.each(engines)('drain, in %s', (engine) => {
+  databaseIn(engine)
+
   test('runs handlers until nothing is ready, in the order of delivery, and says what became of each', async () => {
     await producer().enqueue({ to: 'second' })
     await producer().enqueue({ to: 'first' }, { priority: -1 })
@@ -333,7 +345,9 @@ describe('drain', () => {
   })
 })
 
-describe('the clock', () => {
+describe.each(engines)('the clock, in %s', (engine) => {
+  databaseIn(engine)
+
   test('makes delays and retries come due, and not a moment before', async () => {
     const { clock } = database
     await producer().enqueue({ to: 'delayed' }, { delay: '10m' })
@@ -412,7 +426,9 @@ describe('the clock', () => {
   })
 })
 
-describe('what was enqueued', () => {
+describe.each(engines)('what was enqueued, in %s', (engine) => {
+  databaseIn(engine)
+
   test('is listed in the order of the enqueues, with payload, priority, delay, headers and attempt', async () => {
     await producer().enqueue({ to: 'a' }, { delay: '5m', headers: { tenant: 'acme' } })
     await producer().enqueue({ to: 'b' }, { priority: -3 })
