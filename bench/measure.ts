@@ -1,5 +1,6 @@
-// What every measurement here needs: a server of its own, and medians of repeated runs.
+// What a comparison of designs needs: a server of its own, and medians of repeated runs in turn.
 import pg from 'pg'
+import { type Spread, spreadOf } from '../src/bench/statistics.js'
 import { connect, type Pgqrs } from '../src/index.js'
 import { temporaryServer } from '../src/postgres/index.js'
 
@@ -20,18 +21,6 @@ export async function onServer(work: (pgqrs: Pgqrs, pool: pg.Pool) => Promise<vo
   } finally {
     await server.stop()
   }
-}
-
-export interface Spread {
-  median: number
-  least: number
-  most: number
-}
-
-export function spreadOf(values: readonly number[]): Spread {
-  const sorted = [...values].sort((a, b) => a - b)
-  const at = (index: number) => sorted[index] ?? Number.NaN
-  return { median: at(Math.floor(sorted.length / 2)), least: at(0), most: at(sorted.length - 1) }
 }
 
 /** Each variant in turn, round after round, so that a slow moment of the machine meets all of them. */
@@ -60,12 +49,3 @@ export function show(title: string, results: Record<string, Spread>, unit: strin
 }
 
 const round = (value: number) => Math.round(value).toLocaleString('en').padStart(9)
-
-/** WAL bytes written while `work` ran. */
-export async function walOf(pool: pg.Pool, work: () => Promise<unknown>): Promise<number> {
-  const lsn = async () => (await pool.query('select pg_current_wal_insert_lsn() as lsn')).rows[0].lsn
-  const before = await lsn()
-  await work()
-  const { rows } = await pool.query('select pg_wal_lsn_diff($1, $2) as bytes', [await lsn(), before])
-  return Number(rows[0].bytes)
-}

@@ -101,6 +101,11 @@ export class Database implements Session {
     return this.driver.run(this.#statement(name), values)
   }
 
+  /** The text of a statement as it is sent: for the benchmark, which runs some without the driver. */
+  textOf(name: StatementName): string {
+    return this.#statement(name).text
+  }
+
   /** The same statements inside the caller's own transaction; the database itself where there is none. */
   in(tx: unknown): Session {
     return tx === undefined ? this : this.#session(this.driver.enlist(tx))

@@ -21,6 +21,7 @@ const floors: Record<string, number> = {
   worker: 4,
   'pgqrs.ts': 5,
   'index.ts': 5,
+  bench: 6,
   cli: 6,
   testing: 6,
 }
@@ -64,9 +65,21 @@ describe('the structure of the source', () => {
   })
 
   it('lets the command line see the public index, the tables, the local server and words alone', () => {
-    const allowed = /^(cli\/|index\.ts$|tables\/index\.ts$|postgres\/index\.ts$|words\/)/
+    const allowed = /^(cli\/|bench\/index\.ts$|index\.ts$|tables\/index\.ts$|postgres\/index\.ts$|words\/)/
     const others = written
       .filter((file) => file.startsWith('cli/'))
+      .flatMap((file) =>
+        importsOf(file)
+          .filter((to) => !allowed.test(to))
+          .map((to) => `${file} -> ${to}`),
+      )
+    expect(others).toEqual([])
+  })
+
+  it('lets the benchmark see the public index, the statements and words alone', () => {
+    const allowed = /^(bench\/|index\.ts$|database\/database\.ts$|words\/)/
+    const others = written
+      .filter((file) => file.startsWith('bench/'))
       .flatMap((file) =>
         importsOf(file)
           .filter((to) => !allowed.test(to))

@@ -1,0 +1,80 @@
+// The result as a table, in Markdown: for a terminal, and for bench/results.
+import {
+  microseconds,
+  type Report,
+  type ScenarioSummary,
+  type Spread,
+  type Verdict,
+} from '../src/bench/index.js'
+
+export function markdownOf(report: Report): string {
+  const { machine, server, options } = report
+  const head = [
+    `# pgqrs ${report.version}, measured ${report.at.slice(0, 10)}`,
+    '',
+    `${machine.processor}, ${machine.cores} cores, ${machine.memoryGb} GB, ${machine.system}, Node ${machine.node};`,
+    `PostgreSQL ${server.server_version}, fsync ${server.fsync}, synchronous_commit ${server.synchronous_commit}, shared_buffers ${server.shared_buffers}${server.redis ? `; Redis ${server.redis}` : ''}.`,
+    `${options.rounds} ${options.rounds === 1 ? 'round' : 'rounds'}, payload of ${options.payload} bytes, ${options.scale === 1 ? 'full size' : `sizes × ${options.scale}`}. Load when it began: ${machine.load.toFixed(2)}.`,
+    '',
+    'Median (least to most). Processor time, commits, statements, bytes of the write-ahead log and dead rows are for each message.',
+  ]
+  return [...head, ...report.scenarios.flatMap((scenario) => ['', ...sectionOf(scenario)])].join('\n')
+}
+
+function sectionOf({ number, name, measures, units, systems, asked }: ScenarioSummary): string[] {
+  const shown = Object.keys(units)
+  const costs = Object.values(systems).some((one) => one.costs !== null)
+  const titles = [
+    'system',
+    ...shown.map((value) => (units[value] ? `${value}, ${units[value]}` : value)),
+    ...(costs ? ['server CPU µs', 'client CPU µs', 'statements', 'commits', 'WAL bytes', 'dead rows'] : []),
+  ]
+  const rows = Object.entries(systems).map(([system, { values, costs: cost, errors }]) => [
+    errors.length === 0 ? system : `${system} (${errors.length} failed)`,
+    ...shown.map((value) => spreadText(values[value])),
+    ...(costs
+      ? [
+          plain(microseconds(cost, 'serverSeconds')),
+          plain(microseconds(cost, 'clientSeconds')),
+          ...(['statements', 'commits', 'wal', 'deadRows'] as const).map((key) => plain(cost?.[key]?.median)),
+        ]
+      : []),
+  ])
+  return [
+    `## ${number}. ${name}`,
+    '',
+    measures,
+    '',
+    ...tableOf([titles, ...rows]),
+    ...(asked.length === 0 ? [] : ['', ...asked.map((one) => `- ${verdictText(one)}`)]),
+  ]
+}
+
+export function verdictText({ text, atLeast, atMost, is, least, most, reached }: Verdict): string {
+  const bound = atLeast === undefined ? `at most ${atMost}` : `at least ${atLeast}`
+  if (is === null || least === null || most === null) return `${text}: asked ${bound}, not measured`
+  const spread = least === most ? '' : ` (${plain(least)} to ${plain(most)})`
+  return `${reached ? 'reached' : '**not reached**'}: ${text}: asked ${bound}, is ${plain(is)}${spread}`
+}
+
+function tableOf(rows: readonly string[][]): string[] {
+  const widths = (rows[0] ?? []).map((_, n) => Math.max(...rows.map((row) => (row[n] ?? '').length)))
+  const line = (row: readonly string[]) =>
+    `| ${row.map((cell, n) => (n === 0 ? cell.padEnd(widths[n] ?? 0) : cell.padStart(widths[n] ?? 0))).join(' | ')} |`
+  const rule = `| ${widths.map((width, n) => (n === 0 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`)).join(' | ')} |`
+  const [titles = [], ...body] = rows
+  return [line(titles), rule, ...body.map(line)]
+}
+
+function spreadText(spread: Spread | undefined): string {
+  if (spread === undefined || Number.isNaN(spread.median)) return '–'
+  const { median, least, most } = spread
+  return least === most ? plain(median) : `${plain(median)} (${plain(least)} to ${plain(most)})`
+}
+
+/** Three digits that mean something. */
+export function plain(value: number | null | undefined): string {
+  if (value === null || value === undefined || Number.isNaN(value)) return '–'
+  if (Math.abs(value) >= 100) return Math.round(value).toLocaleString('en')
+  return String(Number(value.toPrecision(3)))
+}
