@@ -7,16 +7,17 @@ from :"schema".pgqrs_enqueue_batch($1::text, $2::text::jsonb)
 group by queue_id, enqueued_at
 
 -- name: claim
-select * from :"schema".pgqrs_claim($1::text, $2::integer, $3::bigint, $4::bigint, $5::integer[], $6::timestamptz[])
+select * from :"schema".pgqrs_claim_batch($1::text, $2::integer, $3::bigint, $4::bigint, $5::integer[], $6::timestamptz[])
 
 -- name: claimType
 select * from :"schema".pgqrs_claim_type($1::text, $2::integer, $3::bigint, $4::bigint, $5::text)
 
 -- name: archiveHeld
-select array(select h.n from :"schema".pgqrs_archive_held($1::bigint[], $2::integer[], 'archived', $3::text[], null, $4::text[]) as h(n)) as accepted
+-- Null stands for all of them.
+select :"schema".pgqrs_archive_batch($1::bigint[], $2::integer[], $3::text, $4::text[]) as accepted
 
 -- name: deleteHeld
-select array(select h.n from :"schema".pgqrs_delete_held($1::bigint[], $2::integer[]) as h(n)) as accepted
+select :"schema".pgqrs_delete_batch($1::bigint[], $2::integer[]) as accepted
 
 -- name: releaseHeld
 select array(select h.n from :"schema".pgqrs_release_held($1::bigint[], $2::integer[], $3::bigint[]) as h(n)) as accepted
@@ -33,7 +34,7 @@ from :"schema".pgqrs_fail_held($1::bigint[], $2::integer[], $3::text[], $4::bigi
 select array(select h.n from :"schema".pgqrs_renew_held($1::bigint[], $2::integer[], $3::bigint[]) as h(n)) as accepted
 
 -- name: claimMany
-select * from :"schema".pgqrs_claim_many($1::text::jsonb)
+select * from :"schema".pgqrs_claim_batches($1::text::jsonb)
 
 -- name: nextDue
 select :"schema".pgqrs_next_due($1::text[]) as in_ms

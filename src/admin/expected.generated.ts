@@ -82,12 +82,16 @@ export const expected: readonly string[] = [
   "constraint pgqrs_workers_queue_id_fkey on pgqrs_workers",
   "constraint pgqrs_workers_state_check on pgqrs_workers",
   "partition pgqrs_archive_default DEFAULT",
+  "function pgqrs_archive_batch(p_ids bigint[], p_attempts integer[], p_archived_by text, p_results text[])",
   "function pgqrs_archive_held(p_ids bigint[], p_attempts integer[], p_outcome text, p_archived_by text[], p_errors text[], p_results text[])",
   "function pgqrs_bury(p_ids bigint[], p_attempts integer[])",
   "function pgqrs_bury_spent(p_queue_id bigint)",
   "function pgqrs_claim(p_queue text, p_count integer, p_lease_ms bigint, p_worker_id bigint, p_priorities integer[], p_marks timestamp with time zone[])",
+  "function pgqrs_claim_batch(p_queue text, p_count integer, p_lease_ms bigint, p_worker_id bigint, p_priorities integer[], p_marks timestamp with time zone[])",
+  "function pgqrs_claim_batches(p_wanted jsonb)",
   "function pgqrs_claim_many(p_wanted jsonb)",
   "function pgqrs_claim_type(p_queue text, p_count integer, p_lease_ms bigint, p_worker_id bigint, p_type text)",
+  "function pgqrs_delete_batch(p_ids bigint[], p_attempts integer[])",
   "function pgqrs_delete_held(p_ids bigint[], p_attempts integer[])",
   "function pgqrs_enqueue(queue text, payload jsonb, delay interval, priority integer, headers jsonb, max_attempts integer, due_at timestamp with time zone)",
   "function pgqrs_enqueue_batch(p_queue text, p_messages jsonb) as its owner",
@@ -96,7 +100,11 @@ export const expected: readonly string[] = [
   "function pgqrs_keep_all_queues() as its owner",
   "function pgqrs_keep_queue() as its owner",
   "function pgqrs_next_due(p_queues text[])",
+<<<<<<< HEAD
   "function pgqrs_postpone(p_queue text, p_id bigint, p_by_ms bigint) as its owner",
+=======
+  "function pgqrs_payloads_within(p_ctids tid[], p_bytes bigint, OUT payload_count integer, OUT payloads text)",
+>>>>>>> 862c0f7 (Claims and settles by the batch: a row of arrays instead of a row for each message)
   "function pgqrs_redrive(p_queue text, p_ids bigint[], p_limit integer)",
   "function pgqrs_release_held(p_ids bigint[], p_attempts integer[], p_delays_ms bigint[])",
   "function pgqrs_remove(p_queue_id bigint, p_id bigint, p_archive boolean, p_archived_by text, p_force boolean)",

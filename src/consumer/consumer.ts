@@ -1,7 +1,6 @@
 // Takes messages from one queue under a lease, and settles them.
 import { Coalescer } from '../database/coalescer.js'
 import { Database, type Defaults, type Session } from '../database/database.js'
-import type { Row } from '../database/driver.js'
 import { messageOfRow } from '../tables/messages.js'
 import { backoffMs, errorText } from '../words/backoff.js'
 import { type Duration, durationMs } from '../words/duration.js'
@@ -10,6 +9,7 @@ import { type Id, type IdInput, idOf } from '../words/id.js'
 import type { HeldMessage, Message } from '../words/message.js'
 import { checkOptions, storableText, wholeNumber } from '../words/options.js'
 import { definitionOf, type QueueDefinition, type QueueReference, validate } from '../words/queue.js'
+import { type Claimed, messagesOf } from './claimed.js'
 import { Head } from './head.js'
 import { HeldMessages, type Proof, type Settled } from './held.js'
 import {
@@ -204,11 +204,12 @@ export class Consumer<Output = unknown, Input = Output> {
 
   async #claimRows(session: Session, count: number, lease: number, { type, tx }: DequeueOptions) {
     const values = [this.#queue.name, count, lease, this.#workerId]
-    const rows =
+    const messages =
       type === undefined
         ? await this.#claimFrom(session, values)
-        : await session.run('claimType', [...values, storableText(type, 'type')])
-    const messages = rows.map((row) => messageOfRow<Output>(row))
+        : (await session.run('claimType', [...values, storableText(type, 'type')])).map((row) =>
+            messageOfRow<Output>(row),
+          )
     for (const { id, attempt } of messages) this.#held.add({ id, attempt })
     if (tx === undefined || messages.length === 0) return messages
     // Until the caller commits, nothing is certain: see Proof.
@@ -220,12 +221,12 @@ export class Consumer<Output = unknown, Input = Output> {
     return messages
   }
 
-  async #claimFrom(session: Session, values: unknown[]): Promise<Row[]> {
+  async #claimFrom(session: Session, values: unknown[]): Promise<Message<Output>[]> {
     const start = this.#head.start()
     const begun = performance.now()
-    const rows = await session.run('claim', [...values, start.priorities, start.marks])
-    this.#head.found(start, rows, performance.now() - begun)
-    return rows
+    const claimed = (await session.run('claim', [...values, start.priorities, start.marks])) as Claimed[]
+    this.#head.found(start, claimed, performance.now() - begun)
+    return claimed.flatMap((row) => messagesOf<Output>(row, this.#workerId))
   }
 
   async #accepted(session: Session, messages: Message<Output>[]): Promise<Message<Output>[]> {

@@ -6,7 +6,7 @@
 // It is a hint. What it can cost: while the way is long, a message that became ready behind the mark (released by
 // another consumer, its lease run out, committed late, or of a priority not seen yet) is found by the next look
 // from the head, at most `longestMs` later; until then a claim can give later messages, or none.
-import type { Row } from '../database/driver.js'
+import { type Claimed, countOf, dateOf } from './claimed.js'
 
 /** A walk is long when it read more entries than this, and than so many for each message that it found. */
 const longWalk = { entries: 2_000, perMessage: 4 }
@@ -47,24 +47,24 @@ export class Head {
 
   /**
    * What a claim found.
-   * @param rows in order of delivery, with `walked`
+   * @param claimed in order of delivery
    * @param tookMs how long the caller waited for them
    */
-  found(start: Start, rows: readonly Row[], tookMs: number): void {
-    if (start === atTheHead && !this.#wasLong(rows, tookMs)) {
+  found(start: Start, claimed: readonly Claimed[], tookMs: number): void {
+    if (start === atTheHead && !this.#wasLong(claimed, tookMs)) {
       this.#marks.clear()
       return
     }
     if (start === atTheHead)
       this.#headUntil = this.#now() + Math.min(longestMs, Math.max(shortestMs, tookMs / share))
-    // In order, so the last row of each priority stays; due_at has microseconds, and a Date cuts them off.
-    for (const row of rows) this.#marks.set(row.priority, row.due_at)
+    // A time has microseconds, and a Date cuts them off: never behind the mark, at most before it.
+    for (const { priority, due } of claimed) this.#marks.set(priority, dateOf(due[due.length - 1] as number))
   }
 
-  #wasLong(rows: readonly Row[], tookMs: number): boolean {
-    const last = rows[rows.length - 1]
+  #wasLong(claimed: readonly Claimed[], tookMs: number): boolean {
+    const last = claimed[claimed.length - 1]
     // Nothing found tells nothing of the walk but its time, and that counts only where it was long before.
     if (last === undefined) return this.#marks.size > 0 && tookMs > slowMs
-    return Number(last.walked) > Math.max(longWalk.entries, longWalk.perMessage * rows.length)
+    return Number(last.walked) > Math.max(longWalk.entries, longWalk.perMessage * countOf(claimed))
   }
 }

@@ -24,11 +24,15 @@ export interface Failing extends HeldMessage {
 /** What came of a failure: there will be another attempt, it was the last, or it had lost the message. */
 export type Failed = 'retried' | 'dead' | false
 
-export const settleArchive = (session: Session, held: readonly Archiving[]) =>
-  settle(session, 'archiveHeld', held, [
-    held.map(({ archivedBy }) => archivedBy),
-    held.map(({ result }) => result ?? null),
-  ])
+export async function settleArchive(session: Session, held: readonly Archiving[]): Promise<boolean[]> {
+  const archivedBy = held[0]?.archivedBy ?? null
+  // Said once for a statement: of all but a program that archives in two names at the same moment.
+  if (held.some((one) => one.archivedBy !== archivedBy)) return settleByName(session, held)
+  const results = held.some(({ result }) => typeof result === 'string')
+    ? held.map(({ result }) => result ?? null)
+    : null
+  return settle(session, 'archiveHeld', held, [archivedBy, results])
+}
 
 export const settleDelete = (session: Session, held: readonly HeldMessage[]) =>
   settle(session, 'deleteHeld', held, [])
@@ -57,6 +61,16 @@ export async function settleFail(session: Session, held: readonly Failing[]): Pr
   return failed
 }
 
+async function settleByName(session: Session, held: readonly Archiving[]): Promise<boolean[]> {
+  const accepted = new Map<Archiving, boolean>()
+  for (const name of new Set(held.map(({ archivedBy }) => archivedBy))) {
+    const ofName = held.filter(({ archivedBy }) => archivedBy === name)
+    const answers = await settleArchive(session, ofName)
+    for (const [i, one] of ofName.entries()) accepted.set(one, answers[i] ?? false)
+  }
+  return held.map((one) => accepted.get(one) ?? false)
+}
+
 async function settle(
   session: Session,
   statement: StatementName,
@@ -64,6 +78,7 @@ async function settle(
   more: readonly unknown[],
 ): Promise<boolean[]> {
   const [row] = await session.run(statement, [...proofs(held), ...more])
+  if (row?.accepted === null) return new Array<boolean>(held.length).fill(true)
   const settled = new Array<boolean>(held.length).fill(false)
   for (const position of positions(row, 'accepted')) settled[position - 1] = true
   return settled
@@ -71,7 +86,13 @@ async function settle(
 
 const positions = (row: Row | undefined, column: string): number[] => row?.[column] ?? []
 
-const proofs = (held: readonly HeldMessage[]) => [
-  held.map(({ id }) => id),
-  held.map(({ attempt }) => attempt),
-]
+/** As the text of two arrays: they are digits, and need no quotes. */
+const proofs = (held: readonly HeldMessage[]) => {
+  let ids = ''
+  let attempts = ''
+  for (const { id, attempt } of held) {
+    ids += ids === '' ? id : `,${id}`
+    attempts += attempts === '' ? attempt : `,${attempt}`
+  }
+  return [`{${ids}}`, `{${attempts}}`]
+}

@@ -3,8 +3,8 @@
 //
 // What a driver owes: values go in as parameters (strings, numbers, booleans, null, Date, and arrays of these);
 // rows come out with bigint as a string of digits, integers and floats as numbers, timestamptz as Date, jsonb as
-// the parsed value, boolean as boolean, null as null, and arrays of integer, bigint and timestamptz as arrays of
-// these. Errors leave as PgqrsError, through sqlstates.ts.
+// the parsed value, boolean as boolean, null as null, and arrays of integer, float, bigint and timestamptz as
+// arrays of these. Errors leave as PgqrsError, through sqlstates.ts.
 
 /** A text to run, and a name under which the server may keep its plan. */
 export interface Statement {

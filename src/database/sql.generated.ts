@@ -784,6 +784,272 @@ begin
 end
 $pgqrs$;
 ` },
+  { version: 3, name: 'batches', checksum: 'cecde6454c12badb', sql: `-- Claims and settles by the batch: one row for many messages instead of one for each, which is a third of the
+-- server's time and three quarters of the program's (docs/adr/0009). pgqrs_claim, pgqrs_claim_many,
+-- pgqrs_archive_held and pgqrs_delete_held stay: programs of the release before call them.
+
+-- As many of these payloads, in this order, as their text is p_bytes long together, and one at least: how many, and
+-- the text of an array of them. The ctids are those of rows that the caller has locked.
+create function :"schema".pgqrs_payloads_within(p_ctids tid[], p_bytes bigint, out payload_count integer, out payloads text)
+language plpgsql set search_path = pg_catalog, pg_temp
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+set plan_cache_mode = force_generic_plan
+as $pgqrs$
+declare
+  v_ctid tid;
+  v_payload text;
+  v_parts text[] := '{}';
+  v_bytes bigint := 0;
+begin
+  payload_count := 0;
+  foreach v_ctid in array p_ctids loop
+    select m.payload::text into v_payload from :"schema".pgqrs_messages m where m.ctid = v_ctid;
+    v_bytes := v_bytes + octet_length(v_payload);
+    exit when payload_count > 0 and v_bytes > p_bytes;
+    v_parts := v_parts || v_payload;
+    payload_count := payload_count + 1;
+  end loop;
+  payloads := '[' || array_to_string(v_parts, ',') || ']';
+end
+$pgqrs$;
+
+-- Leases up to p_count messages that are due, in the order of delivery: priority, due_at, id. Gives a row for each
+-- run of them that has one priority, in this order, with
+--   ids, attempts, max_attempts  an element for each message
+--   payloads     a JSON array
+--   due          seconds since 1970; enqueued the same, null where each was due when it was enqueued
+--   details      by id, of those that have any of it: headers "h", last error "e", given back "g"
+--   walked       how many entries of the index were read up to here, by which a consumer knows when a mark pays
+--   cut          whether it ends here because the payloads are long, though there are more messages
+--
+-- The priorities that are there are looked up one by one (a loose index scan), so that the delayed messages of
+-- one priority are never walked on the way to the next. Where p_priorities is given, only these are looked at,
+-- each from its mark in p_marks on: a hint by which a consumer does not walk again, from the head, the dead rows
+-- that somebody's old snapshot keeps, or the rows that others have leased.
+--
+-- It takes fewer than p_count where their payloads are long: about 16 MB together, so that neither side runs out of
+-- memory. A message whose attempts are used up and whose lease has run out goes to the dead letters instead.
+create function :"schema".pgqrs_claim_batch(
+  p_queue text, p_count integer, p_lease_ms bigint, p_worker_id bigint,
+  p_priorities integer[], p_marks timestamptz[]
+) returns table (
+  queue_id bigint, priority integer, leased_until timestamptz, dequeued_at timestamptz, walked bigint,
+  ids bigint[], attempts integer[], max_attempts integer[], due double precision[], enqueued double precision[],
+  payloads text, details json, cut boolean
+)
+language plpgsql set search_path = pg_catalog, pg_temp
+set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off
+set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan
+as $pgqrs$
+#variable_conflict use_column
+declare
+  v_index constant oid := (quote_ident(:'schema') || '.pgqrs_messages_order')::regclass;
+  v_read bigint := pg_stat_get_xact_tuples_returned(v_index);
+  -- What is stored in no more than this is no longer than some 200 kB, however well it was compressed.
+  v_short constant integer := 4096;
+  v_most_bytes constant bigint := 16777216;
+  v_bytes bigint := 0;
+  v_paused boolean;
+  v_now timestamptz := clock_timestamp();
+  v_left integer := p_count;
+  v_priority bigint := -2147483649;
+  v_mark timestamptz := '-infinity';
+  v_step integer := 0;
+  v_found integer;
+  v_taken integer;
+  v_updated integer;
+  v_ctids tid[];
+  v_any_spent boolean;
+  v_any_long boolean;
+begin
+  select q.id, q.paused_at is not null into queue_id, v_paused
+    from :"schema".pgqrs_queues q where q.name = p_queue;
+  if not found then
+    raise exception using
+      errcode = 'PQ001',
+      message = format('queue %L does not exist', p_queue),
+      hint = 'Create it first: pgqrs queue create NAME, or admin.createQueue(name).';
+  end if;
+  if v_paused then
+    return;
+  end if;
+  dequeued_at := v_now;
+
+  while v_left > 0 loop
+    if p_priorities is null then
+      select m.priority into v_priority from :"schema".pgqrs_messages m
+        where m.queue_id = pgqrs_claim_batch.queue_id and m.priority > v_priority
+        order by m.priority limit 1;
+      exit when not found;
+      v_mark := '-infinity';
+    else
+      v_step := v_step + 1;
+      exit when v_step > cardinality(p_priorities);
+      v_priority := p_priorities[v_step];
+      v_mark := p_marks[v_step];
+    end if;
+    priority := v_priority;
+
+    while v_left > 0 loop
+      select
+          count(*), array_agg(c.ctid), array_agg(c.id), array_agg(c.attempt + 1), array_agg(c.max_attempts),
+          array_agg(date_part('epoch', c.due_at)),
+          case when not bool_and(c.due_at = c.enqueued_at) then array_agg(date_part('epoch', c.enqueued_at)) end,
+          '[' || string_agg(c.payload::text, ',') filter (where c.size <= v_short) || ']',
+          json_object_agg(c.id, json_build_object('h', c.headers, 'e', c.last_error, 'g', c.given_back))
+            filter (where c.headers is not null or c.last_error is not null or c.given_back <> 0),
+          bool_or(c.size > v_short), bool_or(c.attempt - c.given_back >= c.max_attempts)
+        into
+          v_found, v_ctids, ids, attempts, max_attempts, due, enqueued, payloads, details, v_any_long, v_any_spent
+        from (
+          select m.ctid, m.id, m.due_at, m.enqueued_at, m.attempt, m.given_back, m.max_attempts, m.payload, m.headers,
+            m.last_error, pg_column_size(m.payload) as size
+          from :"schema".pgqrs_messages m
+          where m.queue_id = pgqrs_claim_batch.queue_id and m.priority = v_priority::integer
+            and m.due_at >= v_mark and m.due_at <= v_now
+            and (m.leased_until is null or m.leased_until <= v_now)
+          order by m.due_at, m.id
+          limit least(v_left, 1000)
+          for update skip locked
+        ) c;
+      exit when v_found = 0;
+
+      -- With the locks on all of them, the next look finds the same messages without these.
+      if v_any_spent then
+        perform :"schema".pgqrs_bury(array_agg(m.id), array_agg(m.attempt))
+          from unnest(v_ctids) u(ctid) join :"schema".pgqrs_messages m on m.ctid = u.ctid
+          where m.attempt - m.given_back >= m.max_attempts;
+        continue;
+      end if;
+
+      v_taken := v_found;
+      if v_any_long then
+        select p.payload_count, p.payloads into v_taken, payloads
+          from :"schema".pgqrs_payloads_within(v_ctids, v_most_bytes - v_bytes) p;
+        v_ctids := v_ctids[:v_taken];
+        ids := ids[:v_taken];
+        attempts := attempts[:v_taken];
+        max_attempts := max_attempts[:v_taken];
+        due := due[:v_taken];
+        enqueued := enqueued[:v_taken];
+      end if;
+
+      -- From now, not from the beginning of a long walk; and the same for all that is claimed together.
+      leased_until := coalesce(leased_until, clock_timestamp() + p_lease_ms * interval '1 millisecond');
+      update :"schema".pgqrs_messages m
+        set leased_until = pgqrs_claim_batch.leased_until,
+            leased_by = p_worker_id,
+            dequeued_at = v_now,
+            attempt = m.attempt + 1
+        where m.ctid = any (v_ctids);
+      get diagnostics v_updated = row_count;
+      if v_updated <> v_taken then
+        raise exception using
+          errcode = 'serialization_failure',
+          message = format('%s of %s messages changed while they were claimed', v_taken - v_updated, v_taken),
+          hint = 'Nothing was claimed. Try again.';
+      end if;
+
+      walked := pg_stat_get_xact_tuples_returned(v_index) - v_read;
+      v_left := v_left - v_found;
+      v_bytes := v_bytes + octet_length(payloads);
+      cut := v_taken < v_found or v_bytes >= v_most_bytes;
+      return next;
+      if cut then
+        return;
+      end if;
+      exit when v_found < 1000;
+      v_mark := to_timestamp(due[v_taken]) - interval '1 millisecond';
+    end loop;
+  end loop;
+end
+$pgqrs$;
+
+-- The same for several queues at once: [{"q": queue, "n": count, "l": lease in ms, "w": worker, "p": [priority, ...],
+-- "m": [mark, ...]}, ...], in this order. A queue that does not exist is passed over.
+create function :"schema".pgqrs_claim_batches(p_wanted jsonb)
+returns table (
+  queue_id bigint, priority integer, leased_until timestamptz, dequeued_at timestamptz, walked bigint,
+  ids bigint[], attempts integer[], max_attempts integer[], due double precision[], enqueued double precision[],
+  payloads text, details json, cut boolean
+)
+language plpgsql set search_path = pg_catalog, pg_temp as $pgqrs$
+#variable_conflict use_column
+declare
+  v_one jsonb;
+begin
+  for v_one in select e.value from jsonb_array_elements(p_wanted) e loop
+    if exists (select from :"schema".pgqrs_queues q where q.name = v_one->>'q') then
+      return query select c.* from :"schema".pgqrs_claim_batch(
+        v_one->>'q', (v_one->>'n')::integer, (v_one->>'l')::bigint, (v_one->>'w')::bigint,
+        case when v_one ? 'p' then array(select p.value::integer from jsonb_array_elements_text(v_one->'p') p) end,
+        case when v_one ? 'm' then array(select p.value::timestamptz from jsonb_array_elements_text(v_one->'m') p) end
+      ) c;
+    end if;
+  end loop;
+end
+$pgqrs$;
+
+-- Moves messages that the given attempts hold to the archive, and removes them, for the two settles that are made for
+-- nearly every message. Each gives null when it has accepted all, else the positions (from 1) of what it accepted in
+-- the arrays it was given. A message that is named twice is accepted once, at its first position.
+create function :"schema".pgqrs_archive_batch(
+  p_ids bigint[], p_attempts integer[], p_archived_by text, p_results text[]
+) returns integer[]
+language plpgsql set search_path = pg_catalog, pg_temp
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+set plan_cache_mode = force_generic_plan
+as $pgqrs$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_accepted integer[];
+begin
+  perform set_config('pgqrs.checked', 'on', true);
+  with settled as (
+    delete from :"schema".pgqrs_messages m
+    using (
+      select u.id, u.attempt, u.n from unnest(p_ids, p_attempts) with ordinality u(id, attempt, n)
+      order by u.id, u.n
+    ) u
+    where m.id = u.id and m.attempt = u.attempt and m.leased_until is not null
+    returning m.*, u.n
+  ), kept as (
+    insert into :"schema".pgqrs_archive (
+      id, queue_id, due_at, enqueued_at, dequeued_at, archived_at, leased_by, priority, attempt, given_back,
+      max_attempts, outcome, archived_by, payload, headers, result, last_error)
+    select s.id, s.queue_id, s.due_at, s.enqueued_at, s.dequeued_at, v_now, s.leased_by, s.priority,
+      s.attempt, s.given_back, s.max_attempts, 'archived', p_archived_by, s.payload, s.headers,
+      p_results[s.n]::jsonb, s.last_error
+    from settled s
+  )
+  select array_agg(s.n::integer) into v_accepted from settled s;
+  perform set_config('pgqrs.checked', '', true);
+  return case when coalesce(cardinality(v_accepted), 0) < cardinality(p_ids) then coalesce(v_accepted, '{}') end;
+end
+$pgqrs$;
+
+create function :"schema".pgqrs_delete_batch(p_ids bigint[], p_attempts integer[]) returns integer[]
+language plpgsql set search_path = pg_catalog, pg_temp
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+set plan_cache_mode = force_generic_plan
+as $pgqrs$
+declare
+  v_accepted integer[];
+begin
+  with settled as (
+    delete from :"schema".pgqrs_messages m
+    using (
+      select u.id, u.attempt, u.n from unnest(p_ids, p_attempts) with ordinality u(id, attempt, n)
+      order by u.id, u.n
+    ) u
+    where m.id = u.id and m.attempt = u.attempt and m.leased_until is not null
+    returning u.n
+  )
+  select array_agg(s.n::integer) into v_accepted from settled s;
+  return case when coalesce(cardinality(v_accepted), 0) < cardinality(p_ids) then coalesce(v_accepted, '{}') end;
+end
+$pgqrs$;
+` },
   { version: 4, name: 'roles', checksum: '5066b3dd7a07571b', sql: `-- Who may do what: docs/roles.md.
 --
 -- A producer has no right on pgqrs_messages at all: it enqueues and postpones by functions that run with the rights
@@ -926,17 +1192,17 @@ where q.name = $1`,
   case when $3::boolean then pg_notify(:'channel', $1::text) end as notified
 from :"schema".pgqrs_enqueue_batch($1::text, $2::text::jsonb)
 group by queue_id, enqueued_at`,
-  claim: `select * from :"schema".pgqrs_claim($1::text, $2::integer, $3::bigint, $4::bigint, $5::integer[], $6::timestamptz[])`,
+  claim: `select * from :"schema".pgqrs_claim_batch($1::text, $2::integer, $3::bigint, $4::bigint, $5::integer[], $6::timestamptz[])`,
   claimType: `select * from :"schema".pgqrs_claim_type($1::text, $2::integer, $3::bigint, $4::bigint, $5::text)`,
-  archiveHeld: `select array(select h.n from :"schema".pgqrs_archive_held($1::bigint[], $2::integer[], 'archived', $3::text[], null, $4::text[]) as h(n)) as accepted`,
-  deleteHeld: `select array(select h.n from :"schema".pgqrs_delete_held($1::bigint[], $2::integer[]) as h(n)) as accepted`,
+  archiveHeld: `select :"schema".pgqrs_archive_batch($1::bigint[], $2::integer[], $3::text, $4::text[]) as accepted`,
+  deleteHeld: `select :"schema".pgqrs_delete_batch($1::bigint[], $2::integer[]) as accepted`,
   releaseHeld: `select array(select h.n from :"schema".pgqrs_release_held($1::bigint[], $2::integer[], $3::bigint[]) as h(n)) as accepted`,
   extendHeld: `select array(select h.n from :"schema".pgqrs_extend_held($1::bigint[], $2::integer[], $3::bigint[]) as h(n)) as accepted`,
   failHeld: `select coalesce(array_agg(f.n) filter (where not f.dead), '{}') as retried,
   coalesce(array_agg(f.n) filter (where f.dead), '{}') as dead
 from :"schema".pgqrs_fail_held($1::bigint[], $2::integer[], $3::text[], $4::bigint[]) as f`,
   renewHeld: `select array(select h.n from :"schema".pgqrs_renew_held($1::bigint[], $2::integer[], $3::bigint[]) as h(n)) as accepted`,
-  claimMany: `select * from :"schema".pgqrs_claim_many($1::text::jsonb)`,
+  claimMany: `select * from :"schema".pgqrs_claim_batches($1::text::jsonb)`,
   nextDue: `select :"schema".pgqrs_next_due($1::text[]) as in_ms`,
   notify: `select pg_notify(:'channel', q) from unnest($1::text[]) q`,
   listen: `listen :"channel"`,

@@ -1,6 +1,6 @@
 // Fetches for all lanes of a worker: in one statement for those that want messages now, and sleeps when none does,
 // until a notification, the time at which a delayed message is due, or the poll that is the net below both.
-import type { Row } from '../database/driver.js'
+import { type Claimed, countOf } from '../consumer/claimed.js'
 import { isPassing } from '../database/sqlstates.js'
 import { queueOfRow } from '../tables/queues.js'
 import { PgqrsError } from '../words/errors.js'
@@ -112,7 +112,7 @@ export class Fetcher {
     for (const { lane, count, start, stirred } of wanted) {
       const own = lanes.length === 1 ? rows : rows.filter((row) => row.queue_id === lane.info?.id)
       lane.head.found(start, own, took)
-      lane.dry = own.length < count && lane.stirred === stirred
+      lane.dry = countOf(own) < count && !own.some(({ cut }) => cut) && lane.stirred === stirred
       if (own.length === 0) continue
       // Counted from before the question: the database counts from later on.
       lane.accept(own, asked + lane.settings.leaseMs)
@@ -121,7 +121,9 @@ export class Fetcher {
     this.#fetching.looked()
   }
 
-  async #claim(wanted: { lane: Lane; count: number; start: ReturnType<Lane['start']> }[]): Promise<Row[]> {
+  async #claim(
+    wanted: { lane: Lane; count: number; start: ReturnType<Lane['start']> }[],
+  ): Promise<Claimed[]> {
     const { session } = this.#calls
     const [one] = wanted
     if (wanted.length > 1 || one === undefined) {
@@ -132,19 +134,13 @@ export class Fetcher {
         w: lane.workerId,
         ...(start.priorities === null ? {} : { p: start.priorities, m: start.marks }),
       }))
-      return session.run('claimMany', [JSON.stringify(asked)])
+      return (await session.run('claimMany', [JSON.stringify(asked)])) as Claimed[]
     }
     const { lane, count, start } = one
     try {
       const { priorities, marks } = start
-      return await session.run('claim', [
-        lane.queue,
-        count,
-        lane.settings.leaseMs,
-        lane.workerId,
-        priorities,
-        marks,
-      ])
+      const values = [lane.queue, count, lane.settings.leaseMs, lane.workerId, priorities, marks]
+      return (await session.run('claim', values)) as Claimed[]
     } catch (error) {
       // Deleted under the worker: it waits for the queue to be there again.
       if (PgqrsError.is(error, 'QUEUE_NOT_FOUND')) lane.info = null

@@ -1,13 +1,14 @@
 // One queue of a worker: what is fetched and waits, what runs, and how far ahead to fetch.
+import { type Claimed, messagesOf } from '../consumer/claimed.js'
 import { Head, type Start } from '../consumer/head.js'
-import type { Row } from '../database/driver.js'
-import { messageOfRow } from '../tables/messages.js'
 import type { QueueInfo } from '../words/message.js'
 import { Held } from './held.js'
 import type { LaneSettings } from './options.js'
 
 /** Fetches ahead for so long at the pace of the handlers: a few round trips, not more than another could run. */
 const horizonMs = 25
+/** What is fetched ahead is not longer than so many characters together, as far as the last payloads tell. */
+const longestAhead = 16_777_216
 /** How much the newest handler's time counts in the average. */
 const weight = 0.05
 
@@ -29,6 +30,7 @@ export class Lane {
   #next = 0
   #since = 0
   #averageMs: number | null = null
+  #payloadLength = 1
 
   constructor(settings: LaneSettings) {
     this.settings = settings
@@ -66,13 +68,16 @@ export class Lane {
   }
 
   /** Takes in what a claim found. */
-  accept(rows: readonly Row[], deadline: number): void {
+  accept(claimed: readonly Claimed[], deadline: number): void {
     if (this.#next > 0) {
       this.#waiting.splice(0, this.#next)
       this.#next = 0
     }
     if (this.#waiting.length === 0) this.#since = performance.now()
-    for (const row of rows) this.#waiting.push(new Held(messageOfRow(row), deadline))
+    for (const row of claimed) {
+      this.#payloadLength = row.payloads.length / row.ids.length
+      for (const message of messagesOf(row, this.workerId)) this.#waiting.push(new Held(message, deadline))
+    }
   }
 
   /** In how many milliseconds a call of the handler can be made with what waits; 0 for now, null when nothing waits. */
@@ -142,6 +147,7 @@ export class Lane {
     // Until a handler has shown how long it takes, it may be long.
     if (this.#averageMs === null) return 0
     const pace = this.#slots / Math.max(this.#averageMs, 0.01)
-    return Math.min(this.settings.prefetch, Math.floor(pace * horizonMs))
+    const room = Math.floor(longestAhead / this.#payloadLength)
+    return Math.min(this.settings.prefetch, room, Math.floor(pace * horizonMs))
   }
 }

@@ -19,6 +19,7 @@ const byOid: Record<number, (value: string) => unknown> = {
   114: asJson,
   1007: asNumbers,
   1016: asTexts,
+  1022: asNumbers,
   1185: asDates,
   700: asNumber,
   701: asNumber,
