@@ -32,12 +32,13 @@ export const countOf = (claimed: readonly Claimed[]): number =>
 export function messagesOf<T>(claimed: Claimed, leasedBy: Id | null): Message<T>[] {
   const { ids, attempts, max_attempts: maxAttempts, due, enqueued, details } = claimed
   const payloads: T[] = JSON.parse(claimed.payloads)
-  const until = claimed.leased_until.getTime()
-  const at = claimed.dequeued_at.getTime()
   const messages = new Array<Message<T>>(ids.length)
+  let dueAt = new Date(0)
   for (let i = 0; i < ids.length; i++) {
     const id = ids[i] as Id
     const detail = details?.[id]
+    // Those of one batch became due together.
+    if (i === 0 || due[i] !== due[i - 1]) dueAt = dateOf(due[i] as number)
     messages[i] = {
       id,
       queueId: claimed.queue_id,
@@ -47,11 +48,11 @@ export function messagesOf<T>(claimed: Claimed, leasedBy: Id | null): Message<T>
       attempt: attempts[i] as number,
       givenBack: detail?.g ?? 0,
       maxAttempts: maxAttempts[i] as number,
-      enqueuedAt: dateOf((enqueued ?? due)[i] as number),
-      dueAt: dateOf(due[i] as number),
-      leasedUntil: new Date(until),
+      enqueuedAt: enqueued === null ? dueAt : dateOf(enqueued[i] as number),
+      dueAt,
+      leasedUntil: claimed.leased_until,
       leasedBy,
-      dequeuedAt: new Date(at),
+      dequeuedAt: claimed.dequeued_at,
       lastError: detail?.e ?? null,
     }
   }

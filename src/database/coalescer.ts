@@ -3,11 +3,12 @@
 // statement at a time, so that what a caller asked for first happens first.
 import { PgqrsError } from '../words/errors.js'
 
-interface Waiting<Item, Result> {
-  item: Item
-  weight: number
-  resolve: (result: Result) => void
-  reject: (error: unknown) => void
+/** What waits for its statement, and is told what came of it; neither of the two throws. */
+export interface Waiting<Item, Result> {
+  readonly item: Item
+  readonly weight: number
+  resolve(result: Result): void
+  reject(error: unknown): void
 }
 
 export interface CoalescerLimits {
@@ -22,6 +23,8 @@ export class Coalescer<Item, Result> {
   readonly #limits: CoalescerLimits
   #waiting: Waiting<Item, Result>[] = []
   #running = false
+  /** Items that were added and not answered. */
+  pending = 0
 
   /** @param runAll runs one statement for all items and gives their results in the same order */
   constructor(runAll: (items: Item[]) => Promise<Result[]>, limits: CoalescerLimits) {
@@ -32,12 +35,18 @@ export class Coalescer<Item, Result> {
   /** Resolves after the commit of the statement that took the item. */
   add(item: Item, weight = 1): Promise<Result> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ item, weight, resolve, reject })
-      if (this.#running) return
-      this.#running = true
-      // Not at once: the calls that the program makes in this same turn go along.
-      queueMicrotask(() => void this.#drain())
+      this.push({ item, weight, resolve, reject })
     })
+  }
+
+  /** The same for what is told otherwise than by a promise, of which there may be very many. */
+  push(waiting: Waiting<Item, Result>): void {
+    this.pending += 1
+    this.#waiting.push(waiting)
+    if (this.#running) return
+    this.#running = true
+    // Not at once: the calls that the program makes in this same turn go along.
+    queueMicrotask(() => void this.#drain())
   }
 
   async #drain(): Promise<void> {
@@ -57,18 +66,25 @@ export class Coalescer<Item, Result> {
   }
 
   async #runOne(taken: Waiting<Item, Result>[]): Promise<void> {
+    let results: Result[]
     try {
-      const results = await this.#runAll(taken.map(({ item }) => item))
-      taken.forEach(({ resolve }, i) => {
-        resolve(results[i] as Result)
-      })
+      results = await this.#runAll(taken.map(({ item }) => item))
     } catch (error) {
       // The server refused the data of an item and did nothing: each gets its own statement, so that the bad one
       // fails alone. What is not of one item (a lock, a limit of time) would only fail again for each of them, and
       // where the connection broke nobody knows what was done.
       const refused = PgqrsError.is(error) && /^2[23]/.test(String(error.details.sqlstate ?? ''))
-      if (!refused || taken.length === 1) for (const { reject } of taken) reject(error)
-      else for (const one of taken) await this.#runOne([one])
+      if (refused && taken.length > 1) for (const one of taken) await this.#runOne([one])
+      else this.#answer(taken, (waiting) => waiting.reject(error))
+      return
+    }
+    this.#answer(taken, (waiting, i) => waiting.resolve(results[i] as Result))
+  }
+
+  #answer(taken: Waiting<Item, Result>[], tell: (waiting: Waiting<Item, Result>, i: number) => void): void {
+    for (let i = 0; i < taken.length; i++) {
+      this.pending -= 1
+      tell(taken[i] as Waiting<Item, Result>, i)
     }
   }
 }

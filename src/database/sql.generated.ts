@@ -784,8 +784,8 @@ begin
 end
 $pgqrs$;
 ` },
-  { version: 3, name: 'batches', checksum: 'cecde6454c12badb', sql: `-- Claims and settles by the batch: one row for many messages instead of one for each, which is a third of the
--- server's time and three quarters of the program's (docs/adr/0009). pgqrs_claim, pgqrs_claim_many,
+  { version: 3, name: 'batches', checksum: 'a93491edf9e1221e', sql: `-- Claims and settles by the batch: one row for many messages instead of one for each, which is a third of the
+-- server's time and three quarters of the program's (docs/adr/0010). pgqrs_claim, pgqrs_claim_many,
 -- pgqrs_archive_held and pgqrs_delete_held stay: programs of the release before call them.
 
 -- As many of these payloads, in this order, as their text is p_bytes long together, and one at least: how many, and
@@ -1047,6 +1047,28 @@ begin
   )
   select array_agg(s.n::integer) into v_accepted from settled s;
   return case when coalesce(cardinality(v_accepted), 0) < cardinality(p_ids) then coalesce(v_accepted, '{}') end;
+end
+$pgqrs$;
+
+-- Renews leases: from now on for so long, and never to an earlier end than they have: a handler may have asked for
+-- more at the same moment. A lease that has run out is not renewed.
+create or replace function :"schema".pgqrs_renew_held(p_ids bigint[], p_attempts integer[], p_lease_ms bigint[])
+returns setof integer
+language plpgsql set search_path = pg_catalog, pg_temp
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+set plan_cache_mode = force_generic_plan
+as $pgqrs$
+begin
+  return query
+    update :"schema".pgqrs_messages m
+    set leased_until = greatest(m.leased_until, clock_timestamp() + u.lease_ms * interval '1 millisecond')
+    from (
+      select u.id, u.attempt, u.lease_ms, u.n
+      from unnest(p_ids, p_attempts, p_lease_ms) with ordinality u(id, attempt, lease_ms, n)
+      order by u.id, u.n
+    ) u
+    where m.id = u.id and m.attempt = u.attempt and m.leased_until > clock_timestamp()
+    returning u.n::integer;
 end
 $pgqrs$;
 ` },

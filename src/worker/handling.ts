@@ -15,6 +15,35 @@ import type { BatchContext, BatchHandler, Handler, HandlerContext } from './opti
 import { DeadLetter } from './outcome.js'
 import { leaseLost, type Settler } from './settler.js'
 
+type Circumstances = Omit<BatchContext, 'signal'>
+
+/** What a handler gets beside its message, made when it asks: most do not. */
+class Context implements HandlerContext {
+  readonly #held: Held
+  readonly #circumstances: () => Circumstances
+
+  constructor(held: Held, circumstances: () => Circumstances) {
+    this.#held = held
+    this.#circumstances = circumstances
+  }
+
+  get attempt(): number {
+    return this.#held.attempt
+  }
+
+  get signal(): AbortSignal {
+    return this.#held.signal
+  }
+
+  get extend(): HandlerContext['extend'] {
+    return this.#circumstances().extend
+  }
+
+  get tx(): HandlerContext['tx'] {
+    return this.#circumstances().tx
+  }
+}
+
 /** What came of a message: the JSON that is kept with it, or why it failed. */
 export type Handled = { readonly result: string | null } | { readonly error: unknown }
 
@@ -36,23 +65,39 @@ export class Handling {
     this.#lose = lose
   }
 
-  /** Never rejects: what a handler throws is an outcome. */
-  async handle(lane: Lane, group: readonly Held[]): Promise<Handled[]> {
+  /**
+   * Calls the handler with one message. A handler that answers at once is answered for at once: of these there are
+   * very many. Never throws or rejects: what a handler throws is an outcome.
+   */
+  one(lane: Lane, held: Held): Handled | Promise<Handled> {
     try {
-      if (lane.settings.batch !== null) return await this.#handleBatch(lane, group)
-      const [held] = group as [Held]
-      const message = await checked(lane, held)
-      const handler = lane.settings.handler as Handler
-      const context = { ...this.#context(lane, group), attempt: held.attempt }
-      Object.defineProperty(context, 'signal', { get: () => held.signal })
-      const result = await withinTime(() => handler(message, context as HandlerContext), lane, group)
-      return [{ result: kept(lane, result) }]
+      if (lane.settings.definition.schema !== undefined)
+        return checked(lane, held)
+          .then((message) => this.#call(lane, held, message))
+          .catch((error) => ({ error }))
+      return this.#call(lane, held, held.message)
     } catch (error) {
-      return group.map(() => ({ error }))
+      return { error }
     }
   }
 
-  async #handleBatch(lane: Lane, group: readonly Held[]): Promise<Handled[]> {
+  #call(lane: Lane, held: Held, message: Message): Handled | Promise<Handled> {
+    const handler = lane.settings.handler as Handler
+    const context = new Context(held, (): Circumstances => this.#circumstances(lane, [held]))
+    const answer =
+      lane.settings.timeoutMs === null
+        ? handler(message, context)
+        : withinTime(() => handler(message, context), lane, [held])
+    return isPromise(answer)
+      ? Promise.resolve(answer).then(
+          (result) => outcomeOf(lane, result),
+          (error) => ({ error }),
+        )
+      : outcomeOf(lane, answer)
+  }
+
+  /** Calls the handler with a batch. Never rejects. */
+  async batch(lane: Lane, group: readonly Held[]): Promise<Handled[]> {
     const outcomes = new Map<Held, Handled>()
     const good: { held: Held; message: Message }[] = []
     for (const held of group)
@@ -64,7 +109,7 @@ export class Handling {
     if (good.length > 0) {
       const helds = good.map(({ held }) => held)
       const handler = lane.settings.handler as BatchHandler
-      const context = { ...this.#context(lane, helds) }
+      const context = this.#circumstances(lane, helds)
       Object.defineProperty(context, 'signal', {
         get: () => AbortSignal.any(helds.map(({ signal }) => signal)),
       })
@@ -79,7 +124,7 @@ export class Handling {
     return group.map((held) => outcomes.get(held) as Handled)
   }
 
-  #context(lane: Lane, group: readonly Held[]): Omit<BatchContext, 'signal'> {
+  #circumstances(lane: Lane, group: readonly Held[]): Circumstances {
     return {
       extend: (by) => this.#extend(lane, group, by),
       tx: (work) => this.#inTransaction(lane, group, work),
@@ -91,7 +136,7 @@ export class Handling {
     const asked = performance.now()
     const renewed = await this.#settler.renew(group.map(({ id, attempt }) => ({ id, attempt, leaseMs })))
     for (const [i, held] of group.entries())
-      if (renewed[i]) held.deadline = asked + leaseMs
+      if (renewed[i]) held.deadline = Math.max(held.deadline, asked + leaseMs)
       else this.#lose(lane, held)
     return renewed.every(Boolean)
   }
@@ -183,6 +228,21 @@ function lossOf(group: readonly Held[]): AbortSignal {
 function kept(lane: Lane, result: unknown): string | null {
   return lane.settings.keepResult && result !== undefined ? encodePayload(result, {}, 'result') : null
 }
+
+/** Of nearly every message. */
+const succeeded: Handled = { result: null }
+
+function outcomeOf(lane: Lane, answer: unknown): Handled {
+  if (!lane.settings.keepResult || answer === undefined) return succeeded
+  try {
+    return { result: kept(lane, answer) }
+  } catch (error) {
+    return { error }
+  }
+}
+
+const isPromise = (answer: unknown): answer is PromiseLike<unknown> =>
+  typeof (answer as { then?: unknown } | null | undefined)?.then === 'function'
 
 /** What a batch's handler says of its i-th message: an Error in its place, else success. */
 function answered(lane: Lane, answers: unknown, i: number): Handled {

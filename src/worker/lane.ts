@@ -1,9 +1,10 @@
 // One queue of a worker: what is fetched and waits, what runs, and how far ahead to fetch.
 import { type Claimed, messagesOf } from '../consumer/claimed.js'
 import { Head, type Start } from '../consumer/head.js'
+import { PgqrsError } from '../words/errors.js'
 import type { QueueInfo } from '../words/message.js'
 import { Held } from './held.js'
-import type { LaneSettings } from './options.js'
+import { type LaneSettings, laneSettings, type Served, type WorkerOptions } from './options.js'
 
 /** Fetches ahead for so long at the pace of the handlers: a few round trips, not more than another could run. */
 const horizonMs = 25
@@ -150,4 +151,17 @@ export class Lane {
     const room = Math.floor(longestAhead / this.#payloadLength)
     return Math.min(this.settings.prefetch, room, Math.floor(pace * horizonMs))
   }
+}
+
+/** A lane for each queue. @throws PgqrsError ARGUMENT_INVALID */
+export function lanesOf(served: readonly Served[], options: WorkerOptions): Lane[] {
+  if (served.length === 0) throw new PgqrsError('ARGUMENT_INVALID', 'A worker needs a queue to serve.')
+  const lanes = served.map((one) => new Lane(laneSettings(one, options)))
+  const names = lanes.map(({ queue }) => queue)
+  const twice = names.find((name, i) => names.indexOf(name) !== i)
+  if (twice !== undefined)
+    throw new PgqrsError('ARGUMENT_INVALID', `The queue '${twice}' is served twice.`, {
+      hint: 'Give it one handler, with a higher concurrency.',
+    })
+  return lanes
 }

@@ -96,7 +96,7 @@ export class Leases {
       )
       this.#reporter.recovered('database')
       for (const [i, { lane, held }] of due.entries()) {
-        if (answers[i]) held.deadline = asked + lane.settings.leaseMs
+        if (answers[i]) held.deadline = Math.max(held.deadline, asked + lane.settings.leaseMs)
         // What is on its way to its settle may have been settled in the meantime: its own answer counts.
         else if (held.state === 'waiting' || held.state === 'running') {
           if (!held.settled && !held.committing) this.#keeping.lost(lane, held)

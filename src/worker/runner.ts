@@ -1,14 +1,65 @@
 // Turns what handlers do into settles: resolved, failed, lost, given back.
+import type { Archiving } from '../consumer/settles.js'
+import type { Waiting } from '../database/coalescer.js'
 import type { Database } from '../database/database.js'
 import { errorText } from '../words/backoff.js'
 import { PgqrsError } from '../words/errors.js'
 import type { Reporter } from './events.js'
-import { deletes, Handling } from './handling.js'
+import { deletes, type Handled, Handling } from './handling.js'
 import type { Held } from './held.js'
 import type { Lane } from './lane.js'
 import { Leases } from './leases.js'
 import { delayAfter } from './outcome.js'
 import { leaseLost, type Settler } from './settler.js'
+
+/** A message whose handler has ended: what is settled, and told what came of it. One object, for there are many. */
+class Ended implements Waiting<Archiving, boolean>, Archiving {
+  readonly weight = 1
+  readonly lane: Lane
+  readonly held: Held
+  readonly handled: Handled
+  readonly durationMs: number
+  readonly settled: () => void
+  readonly #runner: Runner
+
+  constructor(runner: Runner, lane: Lane, held: Held, handled: Handled, begun: number, settled: () => void) {
+    this.#runner = runner
+    this.lane = lane
+    this.held = held
+    this.handled = handled
+    this.durationMs = performance.now() - begun
+    this.settled = settled
+  }
+
+  get item(): Archiving {
+    return this
+  }
+
+  get id(): string {
+    return this.held.id
+  }
+
+  get attempt(): number {
+    return this.held.attempt
+  }
+
+  get archivedBy(): string | null {
+    return this.#runner.archivedBy
+  }
+
+  get result(): string | null {
+    return 'result' in this.handled ? this.handled.result : null
+  }
+
+  resolve(accepted: boolean): void {
+    this.#runner.answered(this, accepted)
+  }
+
+  reject(error: unknown): void {
+    this.#runner.unanswered(this, error)
+    this.settled()
+  }
+}
 
 export class Runner {
   readonly #database: Database
@@ -16,6 +67,7 @@ export class Runner {
   readonly #reporter: Reporter
   readonly #handling: Handling
   readonly #dueIn: (ms: number) => void
+  readonly archivedBy: string | null
 
   /** @param dueIn told in how many milliseconds a message will be due again */
   constructor(
@@ -29,15 +81,16 @@ export class Runner {
     this.#settler = settler
     this.#reporter = reporter
     this.#dueIn = dueIn
+    this.archivedBy = archivedBy
     this.#handling = new Handling(database, settler, archivedBy, (lane, held) => this.lose(lane, held))
   }
 
   /**
-   * Runs the handler with a message, or with a batch. Resolves when its slot is free again; the settles go on by
-   * themselves.
+   * Runs the handler with a message, or with a batch.
+   * @param free called when the handler has ended, which may be at once
    * @param settled called for each message when its settle was answered
    */
-  async run(lane: Lane, group: readonly Held[], settled: () => void): Promise<void> {
+  run(lane: Lane, group: readonly Held[], free: () => void, settled: () => void): void {
     const reporter = this.#reporter
     for (const held of group) {
       held.state = 'running'
@@ -45,24 +98,20 @@ export class Runner {
       if (reporter.hears('started')) reporter.tell('started', { queue: lane.queue, message: held.message })
     }
     const begun = performance.now()
-    const handled = await this.#handling.handle(lane, group)
-    const durationMs = performance.now() - begun
-    lane.ran(durationMs)
-    for (const [i, held] of group.entries()) {
-      const one = handled[i]
-      const settle = () =>
-        one !== undefined && 'result' in one
-          ? this.#succeed(lane, held, one.result, durationMs)
-          : this.#fail(lane, held, one?.error, durationMs)
-      // A transaction that its handler has left behind decides first.
-      const settling = held.open === null ? settle() : held.open.then(settle)
-      void settling
-        .catch((error) => {
-          reporter.tell('error', error)
-          this.lose(lane, held)
-        })
-        .finally(settled)
+    const ended = (held: Held, handled: Handled) =>
+      this.#settle(new Ended(this, lane, held, handled, begun, settled))
+    const { batch } = lane.settings
+    const handled =
+      batch === null ? this.#handling.one(lane, group[0] as Held) : this.#handling.batch(lane, group)
+    const over = (outcomes: Handled | Handled[]) => {
+      lane.ran(performance.now() - begun)
+      if (Array.isArray(outcomes))
+        for (const [i, held] of group.entries()) ended(held, outcomes[i] as Handled)
+      else ended(group[0] as Held, outcomes)
+      free()
     }
+    if (handled instanceof Promise) void handled.then(over)
+    else over(handled)
   }
 
   /** Gives a message back that was not begun, or was given up; the attempt does not count. */
@@ -85,30 +134,50 @@ export class Runner {
     this.#reporter.tell('lost', { queue: lane.queue, message: held.message })
   }
 
-  async #succeed(lane: Lane, held: Held, result: string | null, durationMs: number): Promise<void> {
-    if (!held.settled) {
-      if (!this.#begins(lane, held)) return
-      const accepted = deletes(lane)
-        ? await this.#settler.delete(held)
-        : await this.#settler.archive({ ...this.#handling.proof(held), result })
-      if (!accepted) {
-        held.state = 'running'
-        return this.lose(lane, held)
-      }
+  #settle(ended: Ended): void {
+    const { lane, held, handled } = ended
+    // A transaction that its handler has left behind decides first.
+    if (held.open !== null) void held.open.then(() => this.#settle(ended))
+    else if (held.settled) {
+      // It was committed, and what its handler threw after that changes nothing.
+      if ('error' in handled) this.#reporter.tell('error', handled.error)
+      this.#succeeded(ended)
+    } else if ('error' in handled)
+      void this.#fail(ended, handled.error)
+        .catch((error) => this.unanswered(ended, error))
+        .finally(ended.settled)
+    else if (!this.#begins(lane, held)) ended.settled()
+    else if (deletes(lane)) this.#settler.delete(ended)
+    else this.#settler.archive(ended)
+  }
+
+  /** What a settle came to. */
+  answered(ended: Ended, accepted: boolean): void {
+    if (accepted) {
+      this.#succeeded(ended)
+      return
     }
+    ended.held.state = 'running'
+    this.lose(ended.lane, ended.held)
+    ended.settled()
+  }
+
+  /** A settle that can't be made. */
+  unanswered({ lane, held }: Ended, error: unknown): void {
+    this.#reporter.tell('error', error)
+    this.lose(lane, held)
+  }
+
+  #succeeded({ lane, held, durationMs, settled }: Ended): void {
     held.state = 'gone'
     const reporter = this.#reporter
     reporter.counters.succeeded += 1
     if (reporter.hears('succeeded'))
       reporter.tell('succeeded', { queue: lane.queue, message: held.message, durationMs })
+    settled()
   }
 
-  async #fail(lane: Lane, held: Held, error: unknown, durationMs: number): Promise<void> {
-    // The transaction of the handler committed, and what it threw after that changes nothing.
-    if (held.settled) {
-      this.#reporter.tell('error', error)
-      return this.#succeed(lane, held, null, durationMs)
-    }
+  async #fail({ lane, held, durationMs }: Ended, error: unknown): Promise<void> {
     if (PgqrsError.is(error, 'LEASE_LOST') && held.state === 'gone') return
     if (held.stopped && !held.givenUp && held.state !== 'gone') return this.release(lane, held)
     if (!this.#begins(lane, held)) return

@@ -12,7 +12,7 @@ import {
   settleFail,
   settleRelease,
 } from '../consumer/settles.js'
-import { Coalescer } from '../database/coalescer.js'
+import { Coalescer, type Waiting } from '../database/coalescer.js'
 import type { Session } from '../database/database.js'
 import { PgqrsError } from '../words/errors.js'
 import type { HeldMessage } from '../words/message.js'
@@ -32,8 +32,6 @@ export class Settler {
   readonly #releases: Coalescer<Releasing, boolean>
   readonly #failures: Coalescer<Failing, Failed>
   readonly #given = new AbortController()
-  /** Settles that are asked for and not answered. */
-  pending = 0
 
   constructor(calls: Calls) {
     this.#calls = calls
@@ -45,20 +43,25 @@ export class Settler {
     )
   }
 
-  archive(item: Archiving): Promise<boolean> {
-    return this.#counted(this.#archives.add(item))
+  /** Settles that are asked for and not answered. */
+  get pending(): number {
+    return this.#archives.pending + this.#deletes.pending + this.#releases.pending + this.#failures.pending
   }
 
-  delete(item: HeldMessage): Promise<boolean> {
-    return this.#counted(this.#deletes.add({ id: item.id, attempt: item.attempt }))
+  archive(waiting: Waiting<Archiving, boolean>): void {
+    this.#archives.push(waiting)
+  }
+
+  delete(waiting: Waiting<HeldMessage, boolean>): void {
+    this.#deletes.push(waiting)
   }
 
   release(item: Releasing): Promise<boolean> {
-    return this.#counted(this.#releases.add(item))
+    return this.#releases.add(item)
   }
 
   fail(item: Failing): Promise<Failed> {
-    return this.#counted(this.#failures.add(item))
+    return this.#failures.add(item)
   }
 
   /** Renews leases in as few statements as can be; answers in order. Tried once: the caller knows what time is left. */
@@ -87,15 +90,6 @@ export class Settler {
   /** Tries nothing again from now on. */
   giveUp(): void {
     this.#given.abort()
-  }
-
-  async #counted<T>(answer: Promise<T>): Promise<T> {
-    this.pending += 1
-    try {
-      return await answer
-    } finally {
-      this.pending -= 1
-    }
   }
 
   #coalesced<Item extends HeldMessage, Answer extends boolean | Failed>(

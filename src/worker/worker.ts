@@ -8,9 +8,9 @@ import { Ears } from './ears.js'
 import { Reporter, type WorkerCounters, type WorkerEvents, type WorkerPhase } from './events.js'
 import { Fetcher } from './fetcher.js'
 import type { Held } from './held.js'
-import { Lane } from './lane.js'
+import { type Lane, lanesOf } from './lane.js'
 import { Leases } from './leases.js'
-import { laneSettings, type Served, type WorkerOptions, workerSettings } from './options.js'
+import { type Served, type WorkerOptions, workerSettings } from './options.js'
 import { Registration } from './registration.js'
 import { type RunOptions, runUntilSignal } from './run.js'
 import { Runner } from './runner.js'
@@ -28,6 +28,8 @@ const graceMs = 250
 const lastSettlesMs = 5_000
 /** Handlers are not begun while so many settles wait for their answers. */
 const mostUnsettled = 4_000
+/** Handlers are begun one after the other for so long before the program's other work has its turn. */
+const longestTurnMs = 10
 
 export class Worker {
   readonly #lanes: readonly Lane[]
@@ -51,6 +53,7 @@ export class Worker {
   #idle: (() => void)[] = []
   /** Handlers were not begun because so many settles waited. */
   #unsettled = false
+  #pumping = false
   #filling: NodeJS.Timeout | undefined
 
   /** Starts at once. @throws PgqrsError ARGUMENT_INVALID */
@@ -250,12 +253,22 @@ export class Worker {
 
   /** Begins as many handlers as there are slots and messages for. */
   #pump(): void {
+    // A handler that has ended at once is followed by the next one here.
+    if (this.#pumping) return
+    this.#pumping = true
+    const begun = performance.now()
     while (this.#settler.pending < mostUnsettled && !this.#stopping.signal.aborted) {
       const lane = this.#turns.next()
       if (lane === undefined) break
+      // Handlers that need no time must not keep the program from everything else.
+      if (performance.now() - begun > longestTurnMs) {
+        setImmediate(() => this.#pump())
+        break
+      }
       const group = lane.take()
       if (group.length > 0) this.#begin(lane, group)
     }
+    this.#pumping = false
     this.#unsettled = this.#settler.pending >= mostUnsettled
     const soonest = this.#turns.soonestMs()
     if (soonest === null || this.#stopping.signal.aborted) return
@@ -266,15 +279,14 @@ export class Worker {
   #begin(lane: Lane, group: readonly Held[]): void {
     lane.busy += 1
     for (const held of group) lane.running.add(held)
-    void this.#runner
-      .run(lane, group, () => this.#settled())
-      .then(() => {
-        lane.busy -= 1
-        for (const held of group) lane.running.delete(held)
-        this.#pump()
-        if (lane.wants() > 0) this.#fetcher.look()
-        this.#checkIdle()
-      })
+    const free = () => {
+      lane.busy -= 1
+      for (const held of group) lane.running.delete(held)
+      this.#pump()
+      if (lane.wants() > 0) this.#fetcher.look()
+      this.#checkIdle()
+    }
+    this.#runner.run(lane, group, free, this.#settled)
   }
 
   #news(queue?: string): void {
@@ -283,7 +295,7 @@ export class Worker {
     if (this.#lanes.some((lane) => lane.queue === queue && lane.info === null)) void this.#registration.ask()
   }
 
-  #settled(): void {
+  readonly #settled = (): void => {
     // They are answered by the hundred: no one number of them is sure to be seen.
     if (this.#unsettled || this.#settler.pending === 0) this.#pump()
     this.#checkIdle()
@@ -323,16 +335,4 @@ export class Worker {
     while (!condition() && performance.now() < last)
       await new Promise((resolve) => setTimeout(resolve, Math.min(5, Math.max(0, last - performance.now()))))
   }
-}
-
-function lanesOf(served: readonly Served[], options: WorkerOptions): Lane[] {
-  if (served.length === 0) throw new PgqrsError('ARGUMENT_INVALID', 'A worker needs a queue to serve.')
-  const lanes = served.map((one) => new Lane(laneSettings(one, options)))
-  const names = lanes.map(({ queue }) => queue)
-  const twice = names.find((name, i) => names.indexOf(name) !== i)
-  if (twice !== undefined)
-    throw new PgqrsError('ARGUMENT_INVALID', `The queue '${twice}' is served twice.`, {
-      hint: 'Give it one handler, with a higher concurrency.',
-    })
-  return lanes
 }

@@ -47,7 +47,7 @@ describe('a consumer that is killed with -9 while it holds 100 messages', () => 
 
   test('is found out to have lost them too early where claims do not look at leases', async () => {
     const own = await ownQueue()
-    await breakFunction(own.directDsn, 'pgqrs_claim', 'm.leased_until <= v_now', 'true')
+    await breakFunction(own.directDsn, 'pgqrs_claim_batch', 'm.leased_until <= v_now', 'true')
     expect((await killed(own)).early).toBeGreaterThan(0)
   })
 })
@@ -93,8 +93,8 @@ describe('a consumer that stands still past its lease', () => {
   })
 
   test.each([
-    ['archive', 'pgqrs_archive_held'],
-    ['delete', 'pgqrs_delete_held'],
+    ['archive', 'pgqrs_archive_batch'],
+    ['delete', 'pgqrs_delete_batch'],
     ['release', 'pgqrs_release_held'],
     ['extend', 'pgqrs_extend_held'],
     ['fail', 'pgqrs_fail_held'],

@@ -37,7 +37,9 @@ test('eight consumers settle each of 20,000 messages once, and lose none', async
 
 test('claims that do not lock what they take are found out', async () => {
   const own = await ownQueue()
-  await breakFunction(own.directDsn, 'pgqrs_claim', 'for update skip locked', '')
+  await breakFunction(own.directDsn, 'pgqrs_claim_batch', 'for update skip locked', '')
+  // It counts what it has leased, too.
+  await breakFunction(own.directDsn, 'pgqrs_claim_batch', 'v_updated <> v_taken', 'false')
   const { ledger } = await drainBy(4, own, 4_000)
   expect(deliveredAgain(ledger)).not.toEqual([])
 })

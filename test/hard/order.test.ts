@@ -69,7 +69,7 @@ test.each([
   ['that delayed messages are not due', 'and m.due_at <= v_now', ''],
 ])('claims that forget %s are found out', async (_, part, by) => {
   const own = await ownQueue()
-  await breakFunction(own.directDsn, 'pgqrs_claim', part, by)
+  await breakFunction(own.directDsn, 'pgqrs_claim_batch', part, by)
   await expect(deliversInOrder(own, 40)).rejects.toThrow()
 })
 

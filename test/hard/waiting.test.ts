@@ -63,7 +63,7 @@ describe('a claim', () => {
   test('is found out to wait where it does not skip what is locked', async () => {
     const own = await ownQueue()
     await fill(own, 15)
-    await breakFunction(own.directDsn, 'pgqrs_claim', 'for update skip locked', 'for update')
+    await breakFunction(own.directDsn, 'pgqrs_claim_batch', 'for update skip locked', 'for update')
     await own.pgqrs.consumer(own.queue).dequeueBatch(5, { tx: await openTransaction(own) })
     const second = own.pgqrs.consumer(own.queue).dequeueBatch(5, { tx: await openTransaction(own) })
     await expect(second).rejects.toMatchObject({ code: 'DATABASE_TIMEOUT', details: { sqlstate: '55P03' } })
@@ -88,7 +88,7 @@ describe('a lease that is taken in a transaction which began long before', () =>
 
   test("is found out to be short where the transaction's clock is asked", async () => {
     const own = await ownQueue()
-    await breakFunction(own.directDsn, 'pgqrs_claim', 'clock_timestamp()', 'now()')
+    await breakFunction(own.directDsn, 'pgqrs_claim_batch', 'clock_timestamp()', 'now()')
     expect(await shortByMs(own)).toBeGreaterThan(200)
   })
 })
@@ -131,8 +131,8 @@ describe('settles of overlapping batches from several processes', () => {
 
   test('are found out to deadlock where they do not lock in the order of the ids', async () => {
     const own = await ownQueue()
-    for (const name of ['archive', 'delete', 'release', 'fail', 'extend'])
-      await breakFunction(own.directDsn, `pgqrs_${name}_held`, /order by u\.id\b[^)\n]*/, '')
+    for (const name of ['archive_batch', 'delete_batch', 'release_held', 'fail_held', 'extend_held'])
+      await breakFunction(own.directDsn, `pgqrs_${name}`, /order by u\.id\b[^)\n]*/, '')
     expect((await rounds(own, 200)).errors).toContain('40P01')
   })
 })

@@ -202,7 +202,7 @@ describe('a settle that arrives after its lease, when another has the message', 
 
   test('is found out to take the message away where it has no fence', async () => {
     const own = await ownQueue()
-    await breakFunction(own.directDsn, 'pgqrs_archive_held', 'and m.attempt = u.attempt', '')
+    await breakFunction(own.directDsn, 'pgqrs_archive_batch', 'and m.attempt = u.attempt', '')
     const { archived, by } = await late(own)
     expect({ archived, by }).toEqual({ archived: false, by: ['late'] })
   })

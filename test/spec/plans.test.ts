@@ -81,7 +81,7 @@ const cases: Record<string, () => readonly unknown[]> = {
   notify: () => [['queue_1']],
   listen: () => [],
   fateOf: () => [at.held],
-  archiveHeld: () => [...held(), all('me'), all(null)],
+  archiveHeld: () => [...held(), 'me', all(null)],
   deleteHeld: () => held(),
   releaseHeld: () => [...held(), all(0)],
   extendHeld: () => [...held(), all(1_000)],

@@ -154,7 +154,7 @@ describe('settles', () => {
     texts.length = 0
     gate.resolve()
     await eventually(() => worker.counters.succeeded === 100)
-    expect(texts.filter((text) => text.includes('pgqrs_archive_held')).length).toBeLessThanOrEqual(2)
+    expect(texts.filter((text) => text.includes('pgqrs_archive_batch')).length).toBeLessThanOrEqual(2)
   })
 
   test('are told as succeeded only after their commit', async () => {
@@ -269,7 +269,7 @@ describe('a worker of several queues', () => {
     )
     await eventually(() => worker.counters.succeeded === 15)
     const claims = texts.filter((text) => /pgqrs_claim/.test(text))
-    expect(claims[0]).toContain('pgqrs_claim_many')
+    expect(claims[0]).toContain('pgqrs_claim_batches')
     expect(claims.length).toBeLessThan(15)
   })
 })

@@ -182,7 +182,7 @@ describe('stop', () => {
     const slow = deferred()
     onTestFinished(() => slow.resolve())
     const worker = await workers.start(name, () => {}, {}, own)
-    watched.before = (text) => (text.includes('pgqrs_archive_held') ? slow.promise : undefined)
+    watched.before = (text) => (text.includes('pgqrs_archive_batch') ? slow.promise : undefined)
     const started = next(worker, 'started')
     const { id } = await enqueue(name)
     await started
