@@ -100,11 +100,8 @@ export const expected: readonly string[] = [
   "function pgqrs_keep_all_queues() as its owner",
   "function pgqrs_keep_queue() as its owner",
   "function pgqrs_next_due(p_queues text[])",
-<<<<<<< HEAD
-  "function pgqrs_postpone(p_queue text, p_id bigint, p_by_ms bigint) as its owner",
-=======
   "function pgqrs_payloads_within(p_ctids tid[], p_bytes bigint, OUT payload_count integer, OUT payloads text)",
->>>>>>> 862c0f7 (Claims and settles by the batch: a row of arrays instead of a row for each message)
+  "function pgqrs_postpone(p_queue text, p_id bigint, p_by_ms bigint) as its owner",
   "function pgqrs_redrive(p_queue text, p_ids bigint[], p_limit integer)",
   "function pgqrs_release_held(p_ids bigint[], p_attempts integer[], p_delays_ms bigint[])",
   "function pgqrs_remove(p_queue_id bigint, p_id bigint, p_archive boolean, p_archived_by text, p_force boolean)",
