@@ -3,6 +3,7 @@
 import type { Database, Session } from '../database/database.js'
 import { PgqrsError } from '../words/errors.js'
 import { oneOf, storableText } from '../words/options.js'
+import { shown } from '../words/shown.js'
 
 export const roles = ['owner', 'producer', 'worker', 'observer'] as const
 
@@ -72,9 +73,13 @@ async function change<T>(
         hint: 'Install it, or bring it up to date: pgqrs install, or admin.install().',
       })
     if (found.found !== true)
-      throw new PgqrsError('ROLE_NOT_FOUND', `There is no role ${JSON.stringify(grantee)} on this server.`, {
-        hint: 'Create it first: CREATE ROLE name LOGIN PASSWORD …; or correct its name, in the case it was created with.',
-      })
+      throw new PgqrsError(
+        'ROLE_NOT_FOUND',
+        `There is no role ${JSON.stringify(shown(grantee, 63))} on this server.`,
+        {
+          hint: 'Create it first: CREATE ROLE name LOGIN PASSWORD …; or correct its name, in the case it was created with.',
+        },
+      )
     if (found.is_owner === true)
       throw new PgqrsError('ARGUMENT_INVALID', `${grantee} owns the tables, and may do everything.`, {
         hint: 'Give programs a role of their own, and grant that one what it needs.',

@@ -1,8 +1,9 @@
 // What a failed command says, and how it exits: one line, a hint, and never a stack or a password.
 import { CommanderError } from 'commander'
 import { type ErrorCode, PgqrsError } from '../index.js'
+import { hidePasswords } from '../words/shown.js'
 import { Log } from './log.js'
-import { hidePasswords, oneLine } from './text.js'
+import { oneLine } from './text.js'
 
 export type FailureCode = 1 | 2
 

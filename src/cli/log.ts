@@ -1,5 +1,6 @@
 // What the command says about its work: on stderr, or in a file. Data never goes here.
 import { appendFileSync } from 'node:fs'
+import { hidePasswords } from '../words/shown.js'
 import { printable } from './text.js'
 
 export const logLevels = ['error', 'warn', 'info', 'debug', 'trace'] as const
@@ -38,11 +39,11 @@ export class Log {
   }
 
   debug(text: string): void {
-    this.#write('debug', text)
+    this.#write('debug', hidePasswords(text))
   }
 
   trace(text: string): void {
-    this.#write('trace', text)
+    this.#write('trace', hidePasswords(text))
   }
 
   /** Why the command failed: on stderr whatever the level, and in the file as well where there is one. */

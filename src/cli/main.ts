@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // The command `pgqrs`. Exit codes: 0 done, 1 failed, 2 misuse.
 import { CommanderError } from 'commander'
+import { hidePasswords } from '../words/shown.js'
 import { reportFailure } from './failure.js'
 import { program } from './program.js'
 
@@ -13,6 +14,10 @@ process.on('uncaughtException', (error) => {
   process.exitCode = reportFailure(error)
   process.exit()
 })
+
+// Whoever gave a DSN on the command line has shown it to everybody who lists the processes of this machine.
+const words = process.argv.slice(2).join(' ')
+if (hidePasswords(words) !== words) process.title = `pgqrs ${hidePasswords(words)}`
 
 try {
   await program().parseAsync()

@@ -1,4 +1,4 @@
-// Text that goes to a terminal: what comes from elsewhere may hold control characters, newlines and passwords.
+// Text that goes to a terminal: what comes from elsewhere may hold control characters and newlines.
 
 /** Without control characters, which could move the cursor or recolour the screen of whoever reads it. */
 export function printable(text: string): string {
@@ -14,16 +14,6 @@ export function oneLine(text: string): string {
 export function cut(text: string, length: number): string {
   const characters = text.length <= length ? [] : [...text]
   return characters.length <= length ? text : `${characters.slice(0, length - 1).join('')}…`
-}
-
-/**
- * A DSN may stand in an error: `postgresql://user:secret@host` becomes `postgresql://user:***@host`. What says how a
- * DSN is written stays as it is.
- */
-export function hidePasswords(text: string): string {
-  return text
-    .replace(/(\b[a-z][a-z0-9+.-]*:\/\/[^\s:/@'"]*):(?!password@host:port\/database)[^\s'"]*@/gi, '$1:***@')
-    .replace(/([?&]password=)[^&\s'"]*/gi, '$1***')
 }
 
 /** `1 message`, `2 messages`. */

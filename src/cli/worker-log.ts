@@ -1,8 +1,9 @@
 // What a running worker tells, as lines of the log.
 import { PgqrsError, type Worker } from '../index.js'
+import { hidePasswords } from '../words/shown.js'
 import { age } from './columns.js'
 import type { Log } from './log.js'
-import { counted, hidePasswords, oneLine } from './text.js'
+import { counted, oneLine } from './text.js'
 
 interface About {
   queue: string

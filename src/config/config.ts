@@ -2,6 +2,7 @@
 // by a file, else the default, field by field.
 import { env } from 'node:process'
 import { PgqrsError } from '../words/errors.js'
+import { shown } from '../words/shown.js'
 import { type ConfigValues, fieldNames, fields, type RateLimit, readField } from './fields.js'
 import { fileVariable, findFile, fromEnvironment, fromYaml, type RawValues } from './sources.js'
 
@@ -100,7 +101,7 @@ function given(values: object, source: string): RawValues {
   for (const [name, value] of Object.entries(values)) {
     if (value === undefined || name === 'configFile') continue
     if (!(name in fields))
-      throw new PgqrsError('CONFIG_INVALID', `The field ${JSON.stringify(name)} is not known.`, {
+      throw new PgqrsError('CONFIG_INVALID', `The field ${JSON.stringify(shown(name))} is not known.`, {
         hint: `The fields are ${fieldNames.join(', ')}.`,
       })
     raw[name] = { raw: value, source }

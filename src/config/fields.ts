@@ -190,7 +190,7 @@ export function readField(
 /** What is no JSON (a bigint, a cycle, an object that throws) is shown as what it is. */
 function asJson(raw: unknown): string {
   try {
-    return JSON.stringify(raw)?.slice(0, 60) ?? shown(raw)
+    return shown(JSON.stringify(raw) ?? raw, 60)
   } catch {
     return shown(raw)
   }

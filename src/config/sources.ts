@@ -4,6 +4,7 @@ import { env } from 'node:process'
 import { closest } from 'fastest-levenshtein'
 import { parse } from 'yaml'
 import { PgqrsError } from '../words/errors.js'
+import { shown } from '../words/shown.js'
 import { type FieldName, fieldNames, fields } from './fields.js'
 
 export interface RawValue {
@@ -53,8 +54,8 @@ export function fromYaml(file: string, asked: string): RawValues {
     if (name === undefined) {
       const known = fieldNames.map((field) => fields[field].file)
       throw invalid(
-        `${file}: the field ${JSON.stringify(key)} is not known.`,
-        `Did you mean ${closest(key, known)}? The fields are ${known.join(', ')}.`,
+        `${file}: the field ${JSON.stringify(shown(key))} is not known.`,
+        `Did you mean ${closest(key.slice(0, 100), known)}? The fields are ${known.join(', ')}.`,
       )
     }
     if (raw !== null) values[name] = { raw, source: `the file ${file}` }

@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto'
 import { PgqrsError } from '../words/errors.js'
 import { schemaNameProblem } from '../words/names.js'
+import { shown } from '../words/shown.js'
 import type {
   Driver,
   Executor,
@@ -56,7 +57,9 @@ export class Database implements Session {
   constructor(driver: Driver, defaults: Defaults = builtIn) {
     const problem = schemaNameProblem(defaults.schema)
     if (problem !== null)
-      throw new PgqrsError('CONFIG_INVALID', `schema: ${JSON.stringify(defaults.schema)}: ${problem}.`)
+      throw new PgqrsError('CONFIG_INVALID', `schema: ${shown(defaults.schema, 63)}: ${problem}.`, {
+        hint: 'Give the name of a schema of PostgreSQL, such as public.',
+      })
     this.driver = driver
     this.defaults = defaults
     // With a limit: it is sent for news that is old by then, and must not keep a dead connection.

@@ -16,17 +16,22 @@ export function checkOptions(options: unknown, known: readonly string[], of: str
     })
   for (const name of Object.keys(options)) {
     if (known.includes(name)) continue
-    throw new PgqrsError('ARGUMENT_INVALID', `${of}: the option ${JSON.stringify(name)} is not known.`, {
-      hint: `${didYouMean(name, known) ?? ''}The options are ${known.join(', ')}.`,
-    })
+    throw new PgqrsError(
+      'ARGUMENT_INVALID',
+      `${of}: the option ${JSON.stringify(shown(name))} is not known.`,
+      {
+        hint: `${didYouMean(name, known) ?? ''}The options are ${known.join(', ')}.`,
+      },
+    )
   }
 }
 
 /** `Did you mean x? ` where something known is near, else undefined. */
 export function didYouMean(given: string, known: readonly string[]): string | undefined {
   if (known.length === 0) return undefined
-  const near = closest(given, known)
-  return distance(given, near) <= Math.max(2, near.length / 3) ? `Did you mean ${near}? ` : undefined
+  const begun = given.slice(0, 100)
+  const near = closest(begun, known)
+  return distance(begun, near) <= Math.max(2, near.length / 3) ? `Did you mean ${near}? ` : undefined
 }
 
 /**

@@ -1,11 +1,11 @@
 // pgqrs worker run: a worker with the handlers of a file, until it is asked to stop.
 import { type Command, Option } from 'commander'
 import { Pgqrs, type PgqrsAdmin, type Served, type WorkerOptions } from '../../index.js'
+import { hidePasswords } from '../../words/shown.js'
 import * as read from '../arguments.js'
 import { examples } from '../examples.js'
 import { chosen, loadHandlers, nameOf } from '../handlers.js'
 import { action, type Connected, withAdmin } from '../session.js'
-import { hidePasswords } from '../text.js'
 import { logWorker, summary } from '../worker-log.js'
 
 interface RunOptions {
