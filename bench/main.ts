@@ -48,6 +48,15 @@ const report: Report = {
 }
 const markdown = markdownOf(report)
 process.stdout.write(`${markdown}\n`)
+if (values.record) {
+  // The full result is for readers; the quick one is what npm run bench:check holds quick runs against.
+  const name = `bench/results/${libraryVersion}${values.scale === 1 ? '' : '-quick'}`
+  save(`${name}.json`, `${JSON.stringify(report, null, 1)}\n`)
+  if (values.scale === 1) {
+    save(`${name}.md`, `${markdown}\n`)
+    save(`${name}.html`, reportPage(report))
+  }
+}
 if (values.json) save(values.json, `${JSON.stringify(report, null, 1)}\n`)
 if (values.markdown) save(values.markdown, `${markdown}\n`)
 if (values.report) save(values.report, reportPage(report))
@@ -71,6 +80,7 @@ function parsed() {
     .option('--json <file>', 'write all numbers')
     .option('--markdown <file>', 'write the table')
     .option('--report <file>', 'write a page with plots, as file.html')
+    .option('--record', 'write bench/results/<version>: .json, .md and .html; with --quick, -quick.json')
     .parse()
     .opts()
   return {
@@ -83,6 +93,7 @@ function parsed() {
       json: options.json as string | undefined,
       markdown: options.markdown as string | undefined,
       report: options.report as string | undefined,
+      record: options.record === true,
     },
   }
 }

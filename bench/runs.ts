@@ -202,5 +202,5 @@ const versionOf = (program: string) => spawnSync(program, ['--version'], { encod
 /** The line of the error, out of what a process that failed has written. */
 function reasonIn(said: string): string {
   const lines = said.trim().split('\n')
-  return lines.find((line) => /^\w*(Error|error)\b/.test(line.trim())) ?? lines.slice(-3).join(' | ')
+  return lines.find((line) => /^(\w*[eE]rror): /.test(line.trim()))?.trim() ?? lines.slice(-3).join(' | ')
 }

@@ -1,5 +1,6 @@
 // The result as a table, in Markdown: for a terminal, and for bench/results.
 import {
+  allMicroseconds,
   microseconds,
   type Report,
   type ScenarioSummary,
@@ -8,17 +9,24 @@ import {
 } from '../src/bench/index.js'
 
 export function markdownOf(report: Report): string {
-  const { machine, server, options } = report
-  const head = [
-    `# pgqrs ${report.version}, measured ${report.at.slice(0, 10)}`,
+  return [...headOf(report), ...report.scenarios.flatMap((scenario) => ['', ...sectionOf(scenario)])].join(
+    '\n',
+  )
+}
+
+/** What was measured, when, on which machine, and how the numbers are meant. */
+export function headOf({ version, at, machine, server, options }: Report): string[] {
+  return [
+    `# pgqrs ${version}, measured ${at.slice(0, 10)}`,
     '',
     `${machine.processor}, ${machine.cores} cores, ${machine.memoryGb} GB, ${machine.system}, Node ${machine.node};`,
     `PostgreSQL ${server.server_version}, fsync ${server.fsync}, synchronous_commit ${server.synchronous_commit}, shared_buffers ${server.shared_buffers}${server.redis ? `; Redis ${server.redis}` : ''}.`,
     `${options.rounds} ${options.rounds === 1 ? 'round' : 'rounds'}, payload of ${options.payload} bytes, ${options.scale === 1 ? 'full size' : `sizes × ${options.scale}`}. Load when it began: ${machine.load.toFixed(2)}.`,
     '',
-    'Median (least to most). Processor time, commits, statements, bytes of the write-ahead log and dead rows are for each message.',
+    'Median (least to most). Processor time, commits, statements, bytes of the write-ahead log and dead rows are for',
+    'each message. CPU × pgqrs: the processor time of server and client together, over that of pgqrs; it says more than',
+    'time does where a machine has other work.',
   ]
-  return [...head, ...report.scenarios.flatMap((scenario) => ['', ...sectionOf(scenario)])].join('\n')
 }
 
 function sectionOf({ number, name, measures, units, systems, asked }: ScenarioSummary): string[] {
@@ -27,8 +35,11 @@ function sectionOf({ number, name, measures, units, systems, asked }: ScenarioSu
   const titles = [
     'system',
     ...shown.map((value) => (units[value] ? `${value}, ${units[value]}` : value)),
-    ...(costs ? ['server CPU µs', 'client CPU µs', 'statements', 'commits', 'WAL bytes', 'dead rows'] : []),
+    ...(costs
+      ? ['server CPU µs', 'client CPU µs', 'CPU × pgqrs', 'statements', 'commits', 'WAL bytes', 'dead rows']
+      : []),
   ]
+  const own = allMicroseconds((systems.pgqrs ?? systems['pgqrs-delete'])?.costs ?? null)
   const rows = Object.entries(systems).map(([system, { values, costs: cost, errors }]) => [
     errors.length === 0 ? system : `${system} (${errors.length} failed)`,
     ...shown.map((value) => spreadText(values[value])),
@@ -36,6 +47,7 @@ function sectionOf({ number, name, measures, units, systems, asked }: ScenarioSu
       ? [
           plain(microseconds(cost, 'serverSeconds')),
           plain(microseconds(cost, 'clientSeconds')),
+          plain(ratio(allMicroseconds(cost), own)),
           ...(['statements', 'commits', 'wal', 'deadRows'] as const).map((key) => plain(cost?.[key]?.median)),
         ]
       : []),
@@ -71,6 +83,9 @@ function spreadText(spread: Spread | undefined): string {
   const { median, least, most } = spread
   return least === most ? plain(median) : `${plain(median)} (${plain(least)} to ${plain(most)})`
 }
+
+const ratio = (one: number | null, other: number | null) =>
+  one === null || other === null || other === 0 ? null : one / other
 
 /** Three digits that mean something. */
 export function plain(value: number | null | undefined): string {

@@ -26,9 +26,18 @@ export const pgBoss = (settings) => async (place) => {
   const boss = new PgBoss({ connectionString: place.dsn, ...settings.constructor })
   boss.on('error', (error) => process.stderr.write(`pg-boss: ${error.message}\n`))
   const observer = new pg.Pool({ connectionString: place.dsn, max: 1 })
+  const completed = async () => {
+    const { rows } = await observer.query(
+      "select count(*)::int as done from pgboss.job where state = 'completed'",
+    )
+    return rows[0].done
+  }
+  // It keeps what is finished in the table: what was there before does not count.
+  let before = 0
   return {
     async prepare(queues = 1) {
       await boss.start()
+      before = await completed()
       for (let queue = 0; queue < queues; queue++) await boss.createQueue(nameOf(queue), settings.queue)
     },
     enqueue: (payload) => boss.send(nameOf(), payload),
@@ -50,12 +59,7 @@ export const pgBoss = (settings) => async (place) => {
       for (let queue = 0; queue < queues; queue++)
         await boss.work(nameOf(queue), options, concurrency === undefined ? oneByOne : atOnce)
     },
-    async settled() {
-      const { rows } = await observer.query(
-        "select count(*)::int as done from pgboss.job where state = 'completed'",
-      )
-      return rows[0].done
-    },
+    settled: async () => (await completed()) - before,
     async dequeue() {
       const [job] = await boss.fetch(nameOf())
       return job === undefined ? null : () => boss.complete(nameOf(), job.id)
@@ -66,8 +70,8 @@ export const pgBoss = (settings) => async (place) => {
         for (let done = 0; done < count; done += step)
           await observer.query(
             `insert into pgboss.job (name, data, state, start_after, created_on, completed_on, policy)
-            select $1, $2::jsonb, $3::pgboss.job_state, now() + ($5 + ($6 - $5) * n / $4::float8) * interval '1 second',
-              now() - interval '1 day', case when $3 = 'completed' then now() end, 'standard'
+            select $1, $2::jsonb, $3::text::pgboss.job_state, now() + ($5::float8 + ($6::float8 - $5::float8) * n / $4::float8) * interval '1 second',
+              now() - interval '1 day', case when $3::text = 'completed' then now() end, 'standard'
             from generate_series(1, $4::int) n`,
             [nameOf(), data, state, Math.min(step, count - done), from, to],
           )

@@ -24,7 +24,13 @@ export interface DrainOptions extends WorkOptions {
  * the moment at which the last settle is acknowledged; where the time is up before, it counts what was settled.
  */
 export async function drain(stage: Stage, options: DrainOptions): Promise<Drained> {
-  const { messages, handler, queues = 1, limitMs = stage.seconds(20, 6) * 1_000, ...work } = options
+  const {
+    messages,
+    handler,
+    queues = 1,
+    limitMs = Math.max(5, stage.seconds(20, 6)) * 1_000,
+    ...work
+  } = options
   const system = await stage.open(queues)
   await stage.meter.begin(system.counters)
   let called = 0

@@ -1,14 +1,12 @@
 // The benchmark: its scenarios, the systems that come along, and what measures them.
-import type { Maker } from './system.js'
-import { pgqrs } from './systems/pgqrs.js'
-import { bareTable, serverLimits } from './systems/postgres.js'
-
+export { type Alone, type AloneOptions, alone, aloneScenarios } from './alone.js'
 export { type Costs, Meter } from './meter.js'
 export type { Asked, Reading, Scenario } from './scenario.js'
 export { scenarios } from './scenarios/index.js'
 export { type Outcome, Stage } from './stage.js'
 export * from './statistics.js'
 export {
+  allMicroseconds,
   machine,
   microseconds,
   type Report,
@@ -18,13 +16,4 @@ export {
   type Verdict,
 } from './summary.js'
 export { type Maker, type Payload, payloadOf, type System } from './system.js'
-
-/** pgqrs, and PostgreSQL by itself. The peers are in bench/peers, and are not shipped. */
-export const makersOf: Readonly<Record<string, Maker>> = {
-  pgqrs: pgqrs(),
-  'pgqrs-delete': pgqrs({ onSuccess: 'delete' }),
-  'postgres-rows': bareTable('rows'),
-  'postgres-json': bareTable('json'),
-  'postgres-copy': bareTable('copy'),
-  'postgres-limits': serverLimits(),
-}
+export { makersOf } from './systems/index.js'

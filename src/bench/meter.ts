@@ -32,7 +32,9 @@ export interface MeterOptions {
   serverPid: number | null
 }
 
+/** On a server of our own; where others are connected, too, they stay. */
 const quietMs = 3_000
+const quietAmongOthersMs = 300
 
 export class Meter {
   readonly #options: MeterOptions
@@ -118,7 +120,7 @@ export class Meter {
 
   /** Waits until the connections of the run are gone; on a server that others use, not for long. */
   async #quiet(): Promise<void> {
-    const until = performance.now() + quietMs
+    const until = performance.now() + (this.#options.schema === null ? quietMs : quietAmongOthersMs)
     while (performance.now() < until) {
       const [row] = await this.#options.database.run('benchOthers')
       if (row?.others === 0) return

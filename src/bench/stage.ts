@@ -58,14 +58,18 @@ export class Stage {
     this.crew = options.crew
   }
 
-  /** So many of the full size, at least `least`. */
+  /** So many of the full size, at a tenth of it at least `least`; of still smaller sizes nothing can be read. */
   size(full: number, least = 100): number {
-    return Math.max(Math.min(full, least), Math.round(full * this.scale))
+    return Math.max(1, Math.round(Math.max(Math.min(full, least) * this.#trial, full * this.scale)))
   }
 
-  /** So many seconds of the full time, at least `least`. */
+  /** So many seconds of the full time, at a tenth of it at least `least`. */
   seconds(full: number, least = 2): number {
-    return Math.max(Math.min(full, least), full * this.scale)
+    return Math.max(Math.min(full, least) * this.#trial, full * this.scale)
+  }
+
+  get #trial(): number {
+    return Math.min(1, this.scale * 10)
   }
 
   /** Whether it is to end before it is done. */

@@ -80,7 +80,7 @@ export function together(parts: readonly Distribution[]): Distribution {
     p50: of(({ p50 }) => p50),
     p95: of(({ p95 }) => p95),
     p99: of(({ p99 }) => p99),
-    most: parts.reduce((most, one) => Math.max(most, one.most), Number.NaN),
+    most: spreadOf(parts.map(({ most }) => most)).most,
     steps: [...counts].sort(([a], [b]) => a - b),
   }
 }

@@ -10,7 +10,6 @@ export type CostSpreads = { readonly [Key in keyof Costs]: Spread | null }
 export interface SystemSummary {
   readonly values: Readonly<Record<string, Spread>>
   readonly costs: CostSpreads | null
-  /** Processor milliseconds of both sides for 1,000 messages; null where one of them is not known. */
   readonly latency: Readonly<Record<string, Distribution>>
   /** Of the last round. */
   readonly series: Readonly<Record<string, readonly number[]>>
@@ -130,6 +129,12 @@ export function microseconds(
 ): number | null {
   const [seconds, messages] = [costs?.[side], costs?.messages]
   return seconds && messages && messages.median > 0 ? (seconds.median / messages.median) * 1e6 : null
+}
+
+/** Of both sides together. */
+export function allMicroseconds(costs: CostSpreads | null): number | null {
+  const [server, client] = [microseconds(costs, 'serverSeconds'), microseconds(costs, 'clientSeconds')]
+  return server === null || client === null ? null : server + client
 }
 
 export function machine(): Machine {

@@ -1,5 +1,6 @@
 // What is measured, behind one face: pgqrs, its peers, and PostgreSQL without any of them. A scenario asks for no
 // more than this, so that all systems do the same work. A system leaves out what it cannot do.
+import type { Config } from '../index.js'
 
 /** A message's payload, as every system gets it. */
 export interface Payload {
@@ -74,6 +75,8 @@ export interface Place {
   readonly dsn: string
   /** The schema that pgqrs and the bare table are in. */
   readonly schema: string
+  /** What else pgqrs is configured with there. */
+  readonly config?: Config
   /** The port of Redis on this machine, for what needs one. */
   readonly redisPort?: number | null
   /** A folder on the server's disk, where that is on this machine. */

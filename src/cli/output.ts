@@ -34,6 +34,15 @@ export class Output {
     await this.#write(this.#format === 'json' ? JSON.stringify(record, null, 2) : recordTable(record))
   }
 
+  /** All that is known as a JSON object, or the part of it that fits into rows. */
+  async report<Row extends object>(
+    whole: object,
+    rows: readonly Row[],
+    columns: Columns<Row>,
+  ): Promise<void> {
+    await this.#write(this.#format === 'json' ? JSON.stringify(whole, null, 2) : listTable(rows, columns))
+  }
+
   /** What was done: a JSON object, or a sentence. */
   async result(data: object, sentence: string): Promise<void> {
     await this.#write(this.#format === 'json' ? JSON.stringify(data, null, 2) : sentence)

@@ -2,6 +2,7 @@
 import { createRequire } from 'node:module'
 import { Command, CommanderError, Option } from 'commander'
 import { addArchive } from './commands/archive.js'
+import { addBench } from './commands/bench.js'
 import { addDev } from './commands/dev.js'
 import { addInstallation } from './commands/installation.js'
 import { addMessage } from './commands/message.js'
@@ -41,6 +42,7 @@ export function program(): Command {
   addWorker(pgqrs)
   addRoles(pgqrs)
   addDev(pgqrs)
+  addBench(pgqrs)
   prepare(pgqrs)
   return pgqrs
 }

@@ -43,7 +43,7 @@ async function rateOf(
   processes: number,
   workersEach: number,
 ): Promise<number> {
-  const limitMs = stage.seconds(20, 6) * 1_000
+  const limitMs = Math.max(5, stage.seconds(20, 6)) * 1_000
   if (stage.crew !== undefined) {
     const { settled, ms } = await stage.crew({ processes, workersEach, messages, limitMs })
     return (settled / ms) * 1_000

@@ -7,7 +7,7 @@ export const writeAheadLog: Scenario = {
   name: 'write-ahead log and dead rows for each message, claim and settle',
   measures:
     'A drain as in 3 and 4. All WAL of the server while it runs; the checkpoint was before the queue was filled, so whole pages are logged when it is filled. Dead rows are versions that updates and deletes left behind.',
-  units: { wal: 'bytes', deadRows: 'rows', statements: '/message', commits: '/message' },
+  units: { wal: 'bytes', deadRows: 'rows' },
   systems: ['pgqrs-delete', 'pgqrs', 'graphile-worker-best', 'pg-boss-best', 'bullmq-postgres-best'],
   asked: [
     bounded('wal', { text: 'bytes, deleted', atMost: 600, system: 'pgqrs-delete' }),
@@ -18,7 +18,7 @@ export const writeAheadLog: Scenario = {
   async run(stage) {
     const { costs } = await noOps(stage)
     const values: Record<string, number> = {}
-    for (const key of ['wal', 'deadRows', 'statements', 'commits'] as const) {
+    for (const key of ['wal', 'deadRows'] as const) {
       const value = costs?.[key] ?? null
       if (value !== null) values[key] = value
     }

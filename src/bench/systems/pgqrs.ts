@@ -8,8 +8,8 @@ const fillStep = 250_000
 
 /** @param settings of the worker: none, or what is compared with systems that keep nothing */
 export function pgqrs(settings: Pick<WorkerOptions, 'onSuccess'> = {}): Maker {
-  return async ({ dsn, schema }) => {
-    const client = await connect(Config.fromDsn(dsn).with({ schema }))
+  return async ({ dsn, schema, config = Config.fromDsn(dsn) }) => {
+    const client = await connect(config.with({ schema }))
     const database = Database.of(client.pool)
     let worker: Worker | undefined
     const system: Required<Pick<System, 'dequeue' | 'settled' | 'tidy' | 'fill'>> & System = {
