@@ -4,6 +4,7 @@ export type { DeadLetters, RedriveOptions } from './admin/dead-letters.js'
 export type { Installation, InstallOptions } from './admin/installation.js'
 export type { QueueMetrics } from './admin/metrics.js'
 export type { Grant, Role } from './admin/roles.js'
+export type { Upkeep, UpkeepState, UpkeepStep } from './admin/upkeep.js'
 export type { Verification } from './admin/verification.js'
 export type { HealthOptions, RegisterOptions, WorkerHealth, WorkerManagement } from './admin/workers.js'
 export { Config, type LoadOptions } from './config/config.js'
@@ -34,6 +35,7 @@ export {
   PgqrsMessages,
   PgqrsQueues,
   PgqrsWorkers,
+  type QueueSettings,
   type RemoveOptions,
   type Table,
 } from './tables/index.js'

@@ -41,7 +41,7 @@ $pgqrs$
 -- name: dropTables
 -- Children before parents; what is not there is passed over. The schema itself stays.
 drop table if exists :"schema".pgqrs_archive, :"schema".pgqrs_messages, :"schema".pgqrs_workers,
-  :"schema".pgqrs_queues, :"schema".pgqrs_grants, :"schema".pgqrs_migrations
+  :"schema".pgqrs_queues, :"schema".pgqrs_grants, :"schema".pgqrs_upkeep, :"schema".pgqrs_migrations
 
 -- name: listFunctions
 -- Functions may need the tables (they return their rows) and tables the functions (of their triggers).

@@ -62,6 +62,8 @@ begin
       ('worker', 'update (due_at, leased_until, leased_by, dequeued_at, attempt, given_back, last_error)', 'table pgqrs_messages'),
       ('worker', 'insert', 'table pgqrs_archive'),
       ('worker', 'select (id, queue_id, attempt, archived_at, outcome, result, last_error)', 'table pgqrs_archive'),
+      ('worker', 'select', 'table pgqrs_upkeep'),
+      ('worker', 'execute', 'function pgqrs_upkeep_step(text[])'),
       ('worker', 'select', 'table pgqrs_workers'),
       ('worker', 'insert (queue_id, name, hostname, pid)', 'table pgqrs_workers'),
       ('worker', 'update (state, heartbeat_at, stopped_at)', 'table pgqrs_workers'),
@@ -70,6 +72,7 @@ begin
       ('observer', 'select (id, queue_id, due_at, enqueued_at, leased_until, dequeued_at, leased_by, priority, attempt, given_back, max_attempts, last_error)', 'table pgqrs_messages'),
       ('observer', 'select (id, queue_id, due_at, enqueued_at, dequeued_at, archived_at, leased_by, processing_duration, priority, attempt, given_back, max_attempts, outcome, archived_by, last_error)', 'table pgqrs_archive'),
       ('observer', 'select', 'table pgqrs_workers'),
+      ('observer', 'select', 'table pgqrs_upkeep'),
 
       -- All that can be granted. To change the tables, and to grant, is the right of whoever owns them.
       ('owner', 'select, insert, update, delete', 'table pgqrs_queues'),
@@ -77,6 +80,8 @@ begin
       ('owner', 'select, insert, update, delete', 'table pgqrs_archive'),
       ('owner', 'select, insert, update, delete', 'table pgqrs_workers'),
       ('owner', 'select', 'table pgqrs_grants'),
+      ('owner', 'select', 'table pgqrs_upkeep'),
+      ('owner', 'execute', 'function pgqrs_upkeep_step(text[])'),
       ('owner', 'usage', 'sequence pgqrs_messages_id_seq'),
       ('owner', 'execute', 'function pgqrs_enqueue(text, jsonb, interval, integer, jsonb, integer, timestamptz)'),
       ('owner', 'execute', 'function pgqrs_enqueue_batch(text, jsonb)'),

@@ -25,6 +25,10 @@ with moved as (select $1::bigint * interval '1 millisecond' as back
   set created_at = q.created_at - moved.back, paused_at = q.paused_at - moved.back
   from moved
   returning q.name
+), upkeep as (
+  update :"schema".pgqrs_upkeep u
+  set done_at = u.done_at - moved.back
+  from moved
 )
 select (select count(*) from messages) as messages, (select count(pg_notify(:'channel', q.name)) from queues q) as woken
 

@@ -4,7 +4,15 @@ import { Config } from '../config/config.js'
 import { Database } from '../database/database.js'
 import { PgDriver, type PgPool } from '../database/drivers/pg.js'
 import { type KnownQueue, Queue } from '../queue/queue.js'
-import { notEmpty, PgqrsQueues, queueOfRow } from '../tables/queues.js'
+import {
+  notEmpty,
+  PgqrsQueues,
+  type QueueSettings,
+  queueOfRow,
+  queueSettings,
+  settingsOf,
+} from '../tables/queues.js'
+import { type Duration, durationMs } from '../words/duration.js'
 import { PgqrsError } from '../words/errors.js'
 import type { QueueInfo } from '../words/message.js'
 import { checkQueueName } from '../words/names.js'
@@ -13,16 +21,14 @@ import { DeadLetters } from './dead-letters.js'
 import { checkVersion, type Installation, type InstallOptions, install, uninstall } from './installation.js'
 import { allQueuesMetrics, type QueueMetrics, queueMetrics, queueNotFound } from './metrics.js'
 import { type Grant, grant, listGrants, type Role, revoke } from './roles.js'
+import { type Upkeep, type UpkeepState, upkeep, upkeepState } from './upkeep.js'
 import { type Verification, verify } from './verification.js'
 import { WorkerManagement } from './workers.js'
 
-export interface CreateQueueOptions {
-  /** Attempts of a message that does not say otherwise. Default 5, from 1 to 1,000. */
-  maxAttempts?: number
-  /** What a worker does with a message whose handler succeeded. Default `archive`. */
-  onSuccess?: 'archive' | 'delete'
-}
+/** What a queue is told when it is made; each can be changed by `updateQueue`. */
+export type CreateQueueOptions = QueueSettings
 
+const upkeepTimeMs = 600_000
 const purgeStep = 10_000
 
 export class PgqrsAdmin<Pool = ReturnType<typeof PgDriver.pool>> {
@@ -135,21 +141,34 @@ export class PgqrsAdmin<Pool = ReturnType<typeof PgDriver.pool>> {
         },
       )
     const given = options === false ? {} : options
-    checkOptions(given, ['maxAttempts', 'onSuccess'], 'createQueue')
+    checkOptions(given, queueSettings, 'createQueue')
     try {
       return this.#known(await this.#queues.insert({ name, ...given }))
     } catch (error) {
       if (!PgqrsError.is(error, 'QUEUE_EXISTS')) throw error
       const there = await this.#info(name)
-      const other = (['maxAttempts', 'onSuccess'] as const).find(
-        (setting) => given[setting] !== undefined && given[setting] !== there[setting],
+      const wanted = settingsOf(given)
+      const other = queueSettings.find(
+        (setting) => given[setting] !== undefined && wanted[setting] !== there[setting],
       )
       if (other === undefined) return this.#known(there)
       throw new PgqrsError('QUEUE_EXISTS', `Queue '${name}' exists with ${other} ${there[other]}.`, {
-        hint: 'Leave the option out to use the queue as it is, or delete the queue first.',
+        hint: 'Leave the option out to use the queue as it is, or change the queue with updateQueue.',
         cause: error,
       })
     }
+  }
+
+  /**
+   * Changes the settings that are given; `null` takes a retention away. A message keeps the attempts that it was
+   * enqueued with; a retention holds for what is archived already, too.
+   * @throws PgqrsError QUEUE_NOT_FOUND, ARGUMENT_INVALID
+   */
+  async updateQueue(name: string, settings: QueueSettings): Promise<QueueInfo> {
+    checkOptions(settings, queueSettings, 'updateQueue')
+    const queue = await this.#queues.update(name, settings)
+    if (queue === null) throw queueNotFound(name)
+    return queue
   }
 
   /** Stops the delivery of a queue, everywhere; it takes messages all the same. @throws PgqrsError QUEUE_NOT_FOUND */
@@ -229,6 +248,21 @@ export class PgqrsAdmin<Pool = ReturnType<typeof PgDriver.pool>> {
     const { id } = await this.#info(name)
     const outcomes = options.dead === true ? ['archived', 'dead'] : ['archived']
     return this.#inSteps(() => this.#database.run('purgeArchived', [id, purgeStep, outcomes]))
+  }
+
+  /**
+   * Does what every worker does now and then: makes partitions of the archive ahead of time, takes away what is
+   * beyond its retention, and registrations of workers that are gone. For programs without workers.
+   * @param options begins no step after `timeout`. Default 10 minutes
+   */
+  async upkeep(options: { timeout?: Duration } = {}): Promise<Upkeep> {
+    checkOptions(options, ['timeout'], 'upkeep')
+    return upkeep(this.#database, { timeMs: durationMs(options.timeout ?? upkeepTimeMs, 'timeout') })
+  }
+
+  /** When the upkeep was last done. */
+  async upkeepState(): Promise<UpkeepState> {
+    return upkeepState(this.#database)
   }
 
   /** How one queue stands. @throws PgqrsError QUEUE_NOT_FOUND */

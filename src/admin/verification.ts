@@ -5,12 +5,15 @@ import { migrations } from '../database/sql.generated.js'
 import { type ErrorCode, PgqrsError } from '../words/errors.js'
 import { expected } from './expected.generated.js'
 import { appliedMigrations, checkApplied, schemaMissing, schemaVersion } from './installation.js'
+import { upkeepState } from './upkeep.js'
 
 export interface Verification {
   readonly schema: string
   readonly version: number
   /** Empty: what is wrong is thrown. */
   readonly problems: readonly string[]
+  /** What somebody should look at though nothing is wrong: the upkeep that nobody does. */
+  readonly warnings: readonly string[]
 }
 
 /** What the catalogs say of an installation, a line for each thing. */
@@ -85,12 +88,20 @@ async function findVersion(database: Database): Promise<Finding> {
  */
 export async function verify(database: Database): Promise<Verification> {
   const { code, hint, problems } = await find(database)
-  if (problems.length === 0) return { schema: database.schema, version: schemaVersion, problems }
+  if (problems.length === 0)
+    return { schema: database.schema, version: schemaVersion, problems, warnings: await warningsOf(database) }
   const more = problems.length === 1 ? '' : ` (and ${problems.length - 1} more)`
   throw new PgqrsError(code, `${problems[0]}${more}`, {
     ...(hint === undefined ? {} : { hint }),
     details: { problems },
   })
+}
+
+async function warningsOf(database: Database): Promise<string[]> {
+  const { overdue, doneAt } = await upkeepState(database)
+  if (!overdue) return []
+  const since = doneAt === null ? 'was never done' : `was last done at ${doneAt.toISOString()}`
+  return [`The upkeep of the archive ${since}: run a worker, or pgqrs upkeep now and then.`]
 }
 
 function tablesAreThere(lines: ReadonlySet<string>): boolean {

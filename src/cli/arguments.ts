@@ -23,6 +23,12 @@ export const duration =
     }
   }
 
+/** A length of time, or `none`: null. */
+export const retention = (flag: string) => {
+  const read = duration(flag, 60_000)
+  return (text: string): number | null => (text === 'none' ? null : read(text))
+}
+
 export const count =
   (flag: string, least: number, most: number) =>
   (text: string): number =>

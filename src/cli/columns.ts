@@ -5,6 +5,7 @@ import type {
   Message,
   QueueInfo,
   QueueMetrics,
+  UpkeepStep,
   WorkerHealth,
   WorkerInfo,
 } from '../index.js'
@@ -40,8 +41,17 @@ export const queueColumns: Columns<QueueInfo> = {
   name: (row) => row.name,
   'max attempts': (row) => row.maxAttempts,
   'on success': (row) => row.onSuccess,
+  retention: (row) => age(row.retention),
+  'dead retention': (row) => age(row.deadRetention),
   'paused since': (row) => row.pausedAt,
   created: (row) => row.createdAt,
+}
+
+export const upkeepColumns: Columns<UpkeepStep> = {
+  what: (row) => row.what,
+  partition: (row) => row.partition,
+  rows: (row) => row.rows,
+  trouble: (row) => row.trouble,
 }
 
 export const metricsColumns: Columns<QueueMetrics> = {

@@ -8,6 +8,7 @@ import { addInstallation } from './commands/installation.js'
 import { addMessage } from './commands/message.js'
 import { addQueue } from './commands/queue.js'
 import { addRoles } from './commands/roles.js'
+import { addUpkeep } from './commands/upkeep.js'
 import { addWorker } from './commands/worker.js'
 import { examples } from './examples.js'
 import { logLevels } from './log.js'
@@ -41,6 +42,7 @@ export function program(): Command {
   addArchive(pgqrs)
   addWorker(pgqrs)
   addRoles(pgqrs)
+  addUpkeep(pgqrs)
   addDev(pgqrs)
   addBench(pgqrs)
   prepare(pgqrs)

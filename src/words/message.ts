@@ -67,6 +67,10 @@ export interface QueueInfo {
   readonly maxAttempts: number
   /** What a worker does with a message whose handler succeeded. */
   readonly onSuccess: 'archive' | 'delete'
+  /** Milliseconds for which its archived messages are kept at least; null: until they are purged. */
+  readonly retention: number | null
+  /** Milliseconds for which its dead letters are kept at least; null: until they are redriven or purged. */
+  readonly deadRetention: number | null
   /** Since when nothing of it is delivered; null while it is. */
   readonly pausedAt: Date | null
   readonly createdAt: Date

@@ -107,6 +107,11 @@ export interface WorkerOptions extends ServeOptions {
    * starves nobody; or `strict`, the first in the list that has messages.
    */
   order?: 'fair' | 'strict'
+  /**
+   * Does the upkeep of the archive (partitions, retention) about so often, where no other worker has done it.
+   * Default 10 min, at least 100 ms; `false` to leave it to others.
+   */
+  upkeep?: Duration | false
 }
 
 export interface LaneSettings {
@@ -131,6 +136,7 @@ export interface WorkerSettings {
   readonly callTimeoutMs: number
   readonly totalConcurrency: number
   readonly strict: boolean
+  readonly upkeepMs: number | null
 }
 
 /** It stands with what the worker archives. */
@@ -147,6 +153,7 @@ const workerKeys = [
   'prefetch',
   'totalConcurrency',
   'order',
+  'upkeep',
 ]
 
 /** @throws PgqrsError ARGUMENT_INVALID */
@@ -161,6 +168,10 @@ export function workerSettings(options: WorkerOptions): WorkerSettings {
         ? Number.POSITIVE_INFINITY
         : wholeNumber(totalConcurrency, 'totalConcurrency', 1, 100_000),
     strict: order === 'strict',
+    upkeepMs:
+      options.upkeep === false
+        ? null
+        : Math.min(durationMs(options.upkeep ?? '10m', 'upkeep', { atLeastMs: 100 }), longestTimerMs / 2),
     name: textOf(options.name, 'name', longestName) ?? null,
     pollMs: Math.min(
       durationMs(options.pollInterval ?? 800, 'pollInterval', { atLeastMs: 10 }),

@@ -16,6 +16,7 @@ import { type RunOptions, runUntilSignal } from './run.js'
 import { Runner } from './runner.js'
 import { Settler } from './settler.js'
 import { Turns } from './turns.js'
+import { Upkeeper } from './upkeep.js'
 
 export interface StopOptions {
   /** Running handlers get so long; then their signals are aborted and their messages released. Default 30 s. */
@@ -41,6 +42,7 @@ export class Worker {
   readonly #leases: Leases
   readonly #ears: Ears | null
   readonly #registration: Registration
+  readonly #upkeeper: Upkeeper | null
   readonly #stopping = new AbortController()
   readonly #loops: Promise<unknown>[] = []
   readonly #ready: Promise<void>
@@ -93,6 +95,7 @@ export class Worker {
       if (change === 'stop') void this.stop()
       else this.#lanesChanged()
     })
+    this.#upkeeper = settings.upkeepMs === null ? null : new Upkeeper(database, reporter, settings.upkeepMs)
     this.#ready = this.#start()
     this.#ready.catch((error) => {
       if (!this.#stopping.signal.aborted) reporter.tell('error', error)
@@ -191,6 +194,7 @@ export class Worker {
     this.#leases.start()
     this.#loops.push(this.#fetcher.run())
     if (this.#ears !== null) this.#loops.push(this.#ears.run())
+    if (this.#upkeeper !== null) this.#loops.push(this.#upkeeper.run(signal))
   }
 
   async #stopOnce(timeoutMs: number): Promise<void> {

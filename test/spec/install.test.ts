@@ -41,7 +41,7 @@ describe('install', () => {
     const { version, applied } = await admin.install()
     expect(applied).toEqual(migrations.map((one) => one.version))
     expect(version).toBe(Math.max(...applied))
-    expect(await admin.verify()).toEqual({ schema: 'public', version, problems: [] })
+    expect(await admin.verify()).toEqual({ schema: 'public', version, problems: [], warnings: [] })
   })
 
   test('twice does nothing the second time, and touches no message', async () => {
@@ -53,7 +53,7 @@ describe('install', () => {
     expect((await queue.read())[0]?.payload).toBe('kept')
   })
 
-  test('makes four tables, one for its own history, and one for who may do what', async () => {
+  test('makes four tables, and three for its own: history, who may do what, the state of the upkeep', async () => {
     const admin = await adminOf()
     await admin.install()
     const { rows } = await outside.query(
@@ -65,6 +65,7 @@ describe('install', () => {
       'pgqrs_messages',
       'pgqrs_migrations',
       'pgqrs_queues',
+      'pgqrs_upkeep',
       'pgqrs_workers',
     ])
     const history = await outside.query('select version, name, checksum, applied_by from pgqrs_migrations')

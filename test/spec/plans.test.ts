@@ -9,6 +9,8 @@ import { spec } from '../harness/spec.js'
 
 const it = spec()
 let plans: Explainer
+/** The partitions in which archived messages are. */
+let archive: string[] = []
 const at = {
   queue: '',
   worker: '',
@@ -39,6 +41,9 @@ beforeAll(async () => {
       clock_timestamp() - n * interval '1 s', case when n % 50 = 0 then 'dead' else 'archived' end, '{"a": 1}'
     from generate_series(1, 20000) n`)
   await it.sql('vacuum analyze')
+  archive = (
+    await it.sql<{ name: string }>('select distinct tableoid::regclass::text as name from pgqrs_archive')
+  ).map(({ name }) => name)
   const ids = async (text: string) => (await it.sql<{ id: string }>(text)).map(({ id }) => id)
   at.held = await ids(`select id from pgqrs_messages where leased_until is not null order by id limit 100`)
   at.dead = await ids(
@@ -116,7 +121,8 @@ const cases: Record<string, () => readonly unknown[]> = {
   countMessagesOfQueue: () => [at.queue],
   purgeMessages: () => [at.queue, 1_000],
   queueMetrics: () => ['queue_1'],
-  insertQueue: () => ['another', null, null],
+  insertQueue: () => ['another', null, null, null, null],
+  updateQueue: () => ['queue_1', 3, null, true, '86400000', false, null],
   getQueue: () => [at.queue],
   getQueueByName: () => ['queue_1'],
   listQueues: () => afterAllOf(),
@@ -154,6 +160,9 @@ const cases: Record<string, () => readonly unknown[]> = {
   workerHealth: () => [at.worker, null, '1000'],
   releaseOfWorker: () => [at.worker, '-1', 10_000],
   purgeWorkers: () => [null, '1000'],
+  limitStatements: () => ['10000'],
+  upkeepStep: () => [[]],
+  upkeepState: () => [],
   moveTimesBack: () => ['1000'],
   workLeft: () => [['queue_1'], [at.worker]],
 }
@@ -185,7 +194,7 @@ describe('on 75,000 messages and 20,000 archived ones', () => {
   test.each(tried)('%s reads no table from end to end and sorts no messages', async (name) => {
     const explained = await plans.explain(name, cases[name]!())
     expect(explained.flatMap((one) => troublesOf(one, 'pgqrs_messages'))).toEqual([])
-    const ofArchive = explained.flatMap((one) => troublesOf(one, 'pgqrs_archive_default'))
+    const ofArchive = explained.flatMap((one) => archive.flatMap((partition) => troublesOf(one, partition)))
     expect(ofArchive.filter((trouble) => trouble.startsWith('Seq Scan'))).toEqual([])
   })
 

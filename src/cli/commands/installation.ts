@@ -52,10 +52,11 @@ async function ask(schema: string): Promise<void> {
     throw new Failure('Nothing was uninstalled.', { hint: 'Answer y, or give --yes.' })
 }
 
-const verify = connected(async ({ admin, output }) => {
+const verify = connected(async ({ admin, log, output }) => {
   const { schema } = admin.config
   try {
     const found = await admin.verify()
+    for (const warning of found.warnings) log.warn(warning)
     await output.result(found, `pgqrs in the schema '${schema}' is whole, version ${found.version}.`)
   } catch (error) {
     if (!PgqrsError.is(error) || !Array.isArray(error.details.problems)) throw error

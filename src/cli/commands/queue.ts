@@ -1,7 +1,7 @@
-// pgqrs queue: create, list, pause, resume, delete, purge, metrics.
+// pgqrs queue: create, update, list, pause, resume, delete, purge, metrics.
 import { type Command, Option } from 'commander'
-import type { CreateQueueOptions } from '../../index.js'
-import { attempts, queueName } from '../arguments.js'
+import type { QueueSettings } from '../../index.js'
+import { attempts, queueName, retention } from '../arguments.js'
 import { metricsColumns, queueColumns } from '../columns.js'
 import { examples } from '../examples.js'
 import { connected } from '../session.js'
@@ -12,26 +12,32 @@ export function addQueue(pgqrs: Command): void {
     .command('queue')
     .description('Manage queues')
     .addHelpText('after', examples('pgqrs queue list'))
-  queue
-    .command('create')
-    .description('Create a queue; nothing where it is there already')
-    .argument('<name>', 'its name', queueName)
-    .option('--max-attempts <n>', 'attempts of a message before it is a dead letter (default: 5)', attempts)
-    .addOption(
-      new Option(
-        '--on-success <what>',
-        'what becomes of a message that a worker is done with (default: archive)',
-      ).choices(['archive', 'delete']),
-    )
+  withSettings(
+    queue
+      .command('create')
+      .description('Create a queue; nothing where it is there already')
+      .argument('<name>', 'its name', queueName),
+  )
     .addHelpText(
       'after',
       examples(
         'pgqrs queue create emails',
-        'pgqrs queue create payments --max-attempts 10',
+        'pgqrs queue create payments --max-attempts 10 --retention 90d',
         'pgqrs queue create clicks --on-success delete',
       ),
     )
     .action(create)
+  withSettings(
+    queue
+      .command('update')
+      .description('Change the settings of a queue that are given')
+      .argument('<name>', 'its name', queueName),
+  )
+    .addHelpText(
+      'after',
+      examples('pgqrs queue update emails --retention 30d', 'pgqrs queue update emails --retention none'),
+    )
+    .action(update)
   queue
     .command('list')
     .description('List all queues')
@@ -70,10 +76,31 @@ export function addQueue(pgqrs: Command): void {
     .action(metrics)
 }
 
-const create = connected(async ({ admin, output }, name: string, options: CreateQueueOptions) => {
+function withSettings(command: Command): Command {
+  return command
+    .option('--max-attempts <n>', 'attempts of a message before it is a dead letter (default: 5)', attempts)
+    .addOption(
+      new Option(
+        '--on-success <what>',
+        'what becomes of a message that a worker is done with (default: archive)',
+      ).choices(['archive', 'delete']),
+    )
+    .option(
+      '--retention <time>',
+      'keep archived messages for so long: as 30d, or none: until they are purged (default: none)',
+      retention('--retention'),
+    )
+    .option('--dead-retention <time>', 'the same for dead letters', retention('--dead-retention'))
+}
+
+const create = connected(async ({ admin, output }, name: string, options: QueueSettings) => {
   // The handle's own fields are those of the queue's row.
   const { id, ...rest } = await admin.createQueue(name, options)
   await output.record({ id, ...rest })
+})
+
+const update = connected(async ({ admin, output }, name: string, options: QueueSettings) => {
+  await output.record(await admin.updateQueue(name, options))
 })
 
 const list = connected(async ({ admin, output }) => {
