@@ -83,7 +83,7 @@ export class PgqrsQueues implements Table<QueueInfo, NewQueue> {
       deadRetention ?? null,
     ]
     const values = [checkQueueName(name), maxAttempts, onSuccess, ...kept]
-    const [row] = await sessionOf(this.#database, options, 'update').run('updateQueue', values)
+    const [row] = await sessionOf(this.#database, options, 'an update').run('updateQueue', values)
     return row === undefined ? null : queueOfRow(row)
   }
 

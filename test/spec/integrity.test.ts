@@ -25,7 +25,7 @@ const inserts = [
   ],
   [
     'pgqrs_archive_default',
-    "insert into pgqrs_archive_default (id, queue_id, due_at, enqueued_at, archived_at, payload) values (1, $1, now(), now(), now(), '1')",
+    "insert into pgqrs_archive_default (id, queue_id, due_at, enqueued_at, archived_at, payload) values (1, $1, now(), now(), '2999-01-01', '1')",
   ],
   ['pgqrs_workers', "insert into pgqrs_workers (queue_id, hostname) values ($1, 'h')"],
 ] as const

@@ -438,36 +438,21 @@ describe('a worker', () => {
   })
 
   test('archives into a partition that was made after its grant', async () => {
-    await it
-      .sql(
-        `create table pgqrs_archive_later partition of pgqrs_archive
-      for values from (clock_timestamp() - interval '1 minute') to (clock_timestamp() + interval '1 hour')`.replaceAll(
-          'clock_timestamp()',
-          'now()',
-        ),
-      )
-      .catch(async () => {
-        // Rows are in the default one already: they are in the way of such a partition.
-        await it.sql('truncate pgqrs_archive')
-        const [{ a, b }] = (await it.sql(
-          `select (now() - interval '1 minute')::text as a, (now() + interval '1 hour')::text as b`,
-        )) as [{ a: string; b: string }]
-        await it.sql(
-          `create table pgqrs_archive_later partition of pgqrs_archive for values from ('${a}') to ('${b}')`,
-        )
-      })
+    for (const { name } of await it.sql('select name from pgqrs_archive_partitions()'))
+      await it.sql(`drop table ${name}`)
+    await it.sql('truncate pgqrs_archive')
+    const [{ name: later } = { name: '' }] = await it.sql(
+      `select pgqrs_archive_attach(now() - interval '1 minute', now() + interval '1 hour') as name`,
+    )
     const queue = await it.newQueue()
     await ofProducer(as.producer, queue).enqueue(1)
     const consumer = ofConsumer(as.worker, queue)
     const message = await consumer.dequeue()
     expect(await consumer.archive(message!)).toBe(true)
-    expect(await it.sql('select outcome from pgqrs_archive_later where id = $1', [message!.id])).toHaveLength(
-      1,
-    )
+    expect(await it.sql(`select outcome from ${later} where id = $1`, [message!.id])).toHaveLength(1)
     expect(
       await as.observer.sql('select outcome from pgqrs_archive where id = $1', [message!.id]),
     ).toHaveLength(1)
-    await it.sql('drop table pgqrs_archive_later')
   })
 })
 
