@@ -23,10 +23,10 @@ export const duration =
     }
   }
 
-/** A length of time, or `none`: null. */
+/** A length of time, or `none` as it is: commander makes a text of null. */
 export const retention = (flag: string) => {
   const read = duration(flag, 60_000)
-  return (text: string): number | null => (text === 'none' ? null : read(text))
+  return (text: string): number | 'none' => (text === 'none' ? text : read(text))
 }
 
 export const count =

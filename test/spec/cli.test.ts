@@ -67,6 +67,34 @@ describe('install, verify, uninstall', () => {
 })
 
 describe('queue', () => {
+  test('a queue is told for how long it keeps what is archived, and told otherwise', async () => {
+    const day = 86_400_000
+    const created = await json('queue', 'create', 'q.kept', '--retention', '30d', '--dead-retention', '3600')
+    expect(created).toMatchObject({ retention: 30 * day, deadRetention: day / 24 })
+    expect(await run('queue', 'create', 'q.kept', '--retention', 'none')).toMatchObject({ code: 1 })
+    expect(
+      await json('queue', 'update', 'q.kept', '--retention', 'none', '--max-attempts', '2'),
+    ).toMatchObject({
+      retention: null,
+      deadRetention: day / 24,
+      maxAttempts: 2,
+    })
+    for (const time of ['1', 'never', '-3d'])
+      expect(await run('queue', 'update', 'q.kept', '--retention', time)).toMatchObject({
+        code: 2,
+        stderr: expect.stringContaining('--retention'),
+      })
+    expect(await run('queue', 'update', 'q.missing', '--retention', '1d')).toMatchObject({ code: 1 })
+  })
+
+  test('the upkeep is done by hand, and shows its steps', async () => {
+    await json('queue', 'create', 'q.short', '--retention', '1d')
+    const steps = await json('upkeep')
+    expect(steps.map(({ what }: { what: string }) => what)).toContain('create')
+    expect(await json('upkeep')).toEqual([])
+    expect((await run('upkeep')).stdout).toBe('(none)\n')
+  })
+
   test('a queue is created once, listed, measured, purged and deleted', async () => {
     const created = await json('queue', 'create', 'q.all', '--max-attempts', '7')
     expect(created).toMatchObject({ id: expect.stringMatching(/^\d+$/), name: 'q.all', maxAttempts: 7 })
@@ -74,7 +102,7 @@ describe('queue', () => {
     expect(await run('queue', 'create', 'q.all', '--max-attempts', '8')).toMatchObject({ code: 1 })
     expect(await json('queue', 'list')).toContainEqual(created)
     expect((await run('queue', 'list')).stdout).toMatch(
-      /^ID +NAME +MAX ATTEMPTS +ON SUCCESS +PAUSED SINCE +CREATED\n/,
+      /^ID +NAME +MAX ATTEMPTS +ON SUCCESS +RETENTION +DEAD RETENTION +PAUSED SINCE +CREATED\n/,
     )
     await json('message', 'send', 'q.all', '1')
     await json('message', 'send', 'q.all', '2', '--delay', '60')

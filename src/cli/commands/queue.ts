@@ -76,6 +76,16 @@ export function addQueue(pgqrs: Command): void {
     .action(metrics)
 }
 
+interface SettingFlags extends Omit<QueueSettings, 'retention' | 'deadRetention'> {
+  retention?: number | 'none'
+  deadRetention?: number | 'none'
+}
+
+function settingsOf(flags: SettingFlags): QueueSettings {
+  const orNull = (time: number | 'none' | undefined) => (time === 'none' ? null : time)
+  return { ...flags, retention: orNull(flags.retention), deadRetention: orNull(flags.deadRetention) }
+}
+
 function withSettings(command: Command): Command {
   return command
     .option('--max-attempts <n>', 'attempts of a message before it is a dead letter (default: 5)', attempts)
@@ -93,14 +103,14 @@ function withSettings(command: Command): Command {
     .option('--dead-retention <time>', 'the same for dead letters', retention('--dead-retention'))
 }
 
-const create = connected(async ({ admin, output }, name: string, options: QueueSettings) => {
+const create = connected(async ({ admin, output }, name: string, flags: SettingFlags) => {
   // The handle's own fields are those of the queue's row.
-  const { id, ...rest } = await admin.createQueue(name, options)
+  const { id, ...rest } = await admin.createQueue(name, settingsOf(flags))
   await output.record({ id, ...rest })
 })
 
-const update = connected(async ({ admin, output }, name: string, options: QueueSettings) => {
-  await output.record(await admin.updateQueue(name, options))
+const update = connected(async ({ admin, output }, name: string, flags: SettingFlags) => {
+  await output.record(await admin.updateQueue(name, settingsOf(flags)))
 })
 
 const list = connected(async ({ admin, output }) => {
