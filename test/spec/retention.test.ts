@@ -227,7 +227,8 @@ describe('the upkeep', () => {
     const width = async () =>
       (
         await it.sql(
-          'select max(extract(epoch from upper_bound - lower_bound) / 3600)::int as hours from pgqrs_archive_partitions() where lower_bound > clock_timestamp() + interval '1 hour',
+          `select max(extract(epoch from upper_bound - lower_bound) / 3600)::int as hours
+           from pgqrs_archive_partitions() where lower_bound > clock_timestamp() + interval '1 hour'`,
         )
       )[0]?.hours
     expect(await width()).toBe(168)
