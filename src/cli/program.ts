@@ -3,6 +3,7 @@ import { createRequire } from 'node:module'
 import { Command, CommanderError, Option } from 'commander'
 import { addArchive } from './commands/archive.js'
 import { addBench } from './commands/bench.js'
+import { addChaos } from './commands/chaos.js'
 import { addDev } from './commands/dev.js'
 import { addInstallation } from './commands/installation.js'
 import { addMessage } from './commands/message.js'
@@ -45,6 +46,7 @@ export function program(): Command {
   addUpkeep(pgqrs)
   addDev(pgqrs)
   addBench(pgqrs)
+  addChaos(pgqrs)
   prepare(pgqrs)
   return pgqrs
 }

@@ -47,6 +47,15 @@ export function findBinaries(options: FindBinariesOptions = {}): PostgresBinarie
   return describe(dirname(dirname(entry)))
 }
 
+/** The project's own where it has one: pgqrs itself may be installed for the whole machine. */
+export function binariesNear(folder: string): PostgresBinaries {
+  try {
+    return findBinaries({ from: folder })
+  } catch {
+    return findBinaries()
+  }
+}
+
 function describe(packageFolder: string): PostgresBinaries {
   const { version } = JSON.parse(readFileSync(join(packageFolder, 'package.json'), 'utf8'))
   const native = join(packageFolder, 'native')

@@ -6,7 +6,7 @@
 
 import type { TestProject } from 'vitest/node'
 import { type LocalServer, temporaryServer } from '../../src/postgres/index.js'
-import { type Pooler, startPgBouncer } from './pgbouncer.js'
+import { type Pooler, startPgBouncer } from '../../src/postgres/pgbouncer.js'
 import { binariesUnderTest } from './server-under-test.js'
 
 declare module 'vitest' {

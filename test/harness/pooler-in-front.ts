@@ -2,7 +2,7 @@
 
 import pg from 'pg'
 import { onTestFinished } from 'vitest'
-import { startPgBouncer } from './pgbouncer.js'
+import { startPgBouncer } from '../../src/postgres/pgbouncer.js'
 
 /** @returns the DSN through it */
 export async function poolerInFront(directDsn: string): Promise<string> {

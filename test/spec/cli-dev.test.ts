@@ -3,7 +3,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { ownFolder, pgqrs, type RunningCli, startPgqrs } from '../harness/cli.js'
-import { connectionWorks } from '../harness/connection.js'
+import { connectionWorks } from '../../src/postgres/connection.js'
 import { eventually } from '../harness/eventually.js'
 
 const dsnOf = (dev: RunningCli) =>

@@ -3,13 +3,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { relative, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { Config, PgqrsAdmin } from '../../index.js'
-import {
-  findBinaries,
-  findServer,
-  type LocalServer,
-  type PostgresBinaries,
-  startServer,
-} from '../../postgres/index.js'
+import { binariesNear, findServer, type LocalServer, startServer } from '../../postgres/index.js'
 import { count } from '../arguments.js'
 import { examples } from '../examples.js'
 import { Failure, misuse } from '../failure.js'
@@ -101,15 +95,6 @@ async function start({ log }: Session, folder: string, port: number | undefined)
     keepAlive: true,
     ...(port === undefined ? {} : { port }),
   })
-}
-
-/** The project's own where it has one: pgqrs itself may be installed for the whole machine. */
-function binariesNear(folder: string): PostgresBinaries {
-  try {
-    return findBinaries({ from: folder })
-  } catch {
-    return findBinaries()
-  }
 }
 
 /** Data and password are nobody's business, and no repository's. */

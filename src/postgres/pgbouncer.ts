@@ -1,13 +1,13 @@
-// PgBouncer in transaction mode in front of a test server: a process of our own with its own settings, never
+// PgBouncer in transaction mode in front of a local server: a process of our own with its own settings, never
 // the system's service. Debian's 1.18 knows no prepared statements across connections, which is the point.
 
 import { spawn, spawnSync } from 'node:child_process'
 import { chmodSync, chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import type { LocalServer } from '../../src/postgres/index.js'
-import { freePort } from '../../src/postgres/port.js'
 import { connectionWorks } from './connection.js'
 import { eventually } from './eventually.js'
+import { freePort } from './port.js'
+import type { LocalServer } from './server.js'
 
 export interface Pooler {
   dsn: string
@@ -16,7 +16,14 @@ export interface Pooler {
 
 const nobody = 65534
 
-export async function startPgBouncer(server: Pick<LocalServer, 'dsn' | 'port' | 'dataDir'>): Promise<Pooler> {
+/**
+ * @param server what is behind it, and beside which folder its own lies
+ * @param onPort default: a free one
+ */
+export async function startPgBouncer(
+  server: Pick<LocalServer, 'dsn' | 'port' | 'dataDir'>,
+  onPort?: number,
+): Promise<Pooler> {
   const program = findProgram()
   // Beside the server's data, which a later run sweeps up when this one is killed.
   const folder = mkdtempSync(join(dirname(server.dataDir), 'pgbouncer-'))
@@ -27,7 +34,7 @@ export async function startPgBouncer(server: Pick<LocalServer, 'dsn' | 'port' | 
     return join(folder, name)
   }
   chmodSync(folder, 0o711)
-  const port = await freePort()
+  const port = onPort ?? (await freePort())
   const behind = new URL(server.dsn)
   const users = write('users.txt', `"${behind.username}" "${decodeURIComponent(behind.password)}"\n`)
   const ini = write('pgbouncer.ini', settings(server.port, port, users))
@@ -81,7 +88,7 @@ function programThere(): string | undefined {
 function findProgram(): string {
   const program = programThere()
   if (program !== undefined) return program
-  throw new Error('PGQRS_TEST_POOLER=pgbouncer, but PgBouncer is not installed: apt-get install pgbouncer')
+  throw new Error('PgBouncer is not installed: apt-get install pgbouncer')
 }
 
 function settings(serverPort: number, port: number, users: string): string {
