@@ -24,7 +24,7 @@ interface Member {
   readonly name: string
   readonly role: Role
   readonly pooled: boolean
-  process: RunningProcess<ProgramSays>
+  child: RunningProcess<ProgramSays>
   run: number
   /** What its leases are held by. */
   holders: readonly string[]
@@ -61,7 +61,7 @@ export class Crew {
   async add(role: Role, n: number, pooled: boolean): Promise<void> {
     const name = `${role} ${n}`
     const first = this.#start(name, role, pooled, 1)
-    const member: Member = { name, role, pooled, process: first, run: 1, holders: [], struck: false }
+    const member: Member = { name, role, pooled, child: first, run: 1, holders: [], struck: false }
     this.#members.set(name, member)
     const said = await first.next((what) => 'ready' in what)
     member.holders = 'ready' in said ? said.ready : []
@@ -85,34 +85,34 @@ export class Crew {
   }
 
   kill(name: string): void {
-    const { process } = this.#member(name)
-    this.#ending.add(process)
-    process.kill('SIGKILL')
+    const { child } = this.#member(name)
+    this.#ending.add(child)
+    child.kill('SIGKILL')
   }
 
   pause(name: string): void {
-    this.#member(name).process.pause()
+    this.#member(name).child.pause()
   }
 
   resume(name: string): void {
-    this.#member(name).process.resume()
+    this.#member(name).child.resume()
   }
 
   /** Another process under that name. Resolves when it is at work. */
   async replace(name: string): Promise<void> {
     const member = this.#member(name)
-    await member.process.end
+    await member.child.end
     member.run += 1
-    member.process = this.#start(name, member.role, member.pooled, member.run)
-    const said = await member.process.next((what) => 'ready' in what)
+    member.child = this.#start(name, member.role, member.pooled, member.run)
+    const said = await member.child.next((what) => 'ready' in what)
     member.holders = 'ready' in said ? said.ready : []
   }
 
   /** Takes all the connections of its pool for that time. @returns how many it had */
   async exhaust(name: string, forMs: number): Promise<number> {
-    const { process } = this.#member(name)
-    process.tell({ exhaust: forMs } satisfies ProgramOrder)
-    const said = await process.next((what) => 'exhausted' in what)
+    const { child } = this.#member(name)
+    child.tell({ exhaust: forMs } satisfies ProgramOrder)
+    const said = await child.next((what) => 'exhausted' in what)
     return 'exhausted' in said ? said.exhausted : 0
   }
 
@@ -125,20 +125,20 @@ export class Crew {
   async stop(role: Role): Promise<void> {
     const members = [...this.#members.values()].filter((member) => member.role === role)
     await Promise.all(
-      members.map(async ({ process }) => {
-        this.#ending.add(process)
-        process.tell({ stop: true } satisfies ProgramOrder)
-        await process.exited().catch(() => process.kill('SIGKILL'))
+      members.map(async ({ child }) => {
+        this.#ending.add(child)
+        child.tell({ stop: true } satisfies ProgramOrder)
+        await child.exited().catch(() => child.kill('SIGKILL'))
       }),
     )
   }
 
   async killAll(): Promise<void> {
-    for (const { process } of this.#members.values()) {
-      this.#ending.add(process)
-      process.kill('SIGKILL')
+    for (const { child } of this.#members.values()) {
+      this.#ending.add(child)
+      child.kill('SIGKILL')
     }
-    await Promise.all([...this.#members.values()].map(({ process }) => process.end.catch(() => {})))
+    await Promise.all([...this.#members.values()].map(({ child }) => child.end.catch(() => {})))
   }
 
   #member(name: string): Member {
@@ -158,20 +158,20 @@ export class Crew {
       ordered: name === 'producer 1' || name === 'consumer 1',
     }
     const clock = clocks !== undefined && role === 'worker' ? this.#clockEnvironment(name, clocks) : {}
-    const process = startProcess<ProgramSays>(file(role), {
+    const child = startProcess<ProgramSays>(file(role), {
       args: [JSON.stringify(settings)],
       env: { ...environment, ...clock },
       timeoutMs: 60_000,
     })
-    process.end.then(
+    child.end.then(
       ({ code, signal }) => {
-        if (this.#ending.has(process)) return
-        const why = `${signal ?? `exit code ${code}`}: ${process.stderr().trim().slice(-600)}`
+        if (this.#ending.has(child)) return
+        const why = `${signal ?? `exit code ${code}`}: ${child.stderr().trim().slice(-600)}`
         this.unexpected.push({ program: name, run, at: machineTime(), why })
       },
       (error) => this.unexpected.push({ program: name, run, at: machineTime(), why: String(error) }),
     )
-    return process
+    return child
   }
 
   #clockOf(name: string): string {

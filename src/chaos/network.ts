@@ -9,6 +9,16 @@ import { connect, createServer, type Server, type Socket } from 'node:net'
  */
 export type NetworkMode = 'pass' | 'swallow' | 'hold' | 'refuse'
 
+export interface NetworkOptions {
+  /** Keeps what clients send, for those methods that choose by a text. Default: true. */
+  remembers?: boolean
+  /**
+   * A connection that was swallowed is broken on the server's side after so many milliseconds, as TCP keepalives do it.
+   * Default: it never is.
+   */
+  keepAliveMs?: number
+}
+
 export class Network {
   /** Connections that were asked for so far. */
   opened = 0
@@ -17,24 +27,24 @@ export class Network {
   readonly #server: Server
   readonly #links = new Set<Link>()
   readonly #remembers: boolean
+  /** After how long the server finds out that a connection is dead. */
+  readonly keepAliveMs: number | undefined
   #host: string
   #port: number
   #mode: NetworkMode = 'pass'
   #loss: { marks: readonly string[]; happened: () => void } | undefined
 
-  private constructor(server: Server, dsn: string, remembers: boolean) {
+  private constructor(server: Server, dsn: string, { remembers = true, keepAliveMs }: NetworkOptions) {
     this.#server = server
     this.#remembers = remembers
+    this.keepAliveMs = keepAliveMs
     ;[this.#host, this.#port] = addressOf(dsn)
   }
 
-  /**
-   * In front of the server of this DSN.
-   * @param remembers what clients send, for those methods that choose by a text. Default: true
-   */
-  static async start(dsn: string, { remembers = true } = {}): Promise<Network> {
+  /** In front of the server of this DSN. */
+  static async start(dsn: string, options: NetworkOptions = {}): Promise<Network> {
     const server = createServer({ allowHalfOpen: true, pauseOnConnect: true })
-    const network = new Network(server, dsn, remembers)
+    const network = new Network(server, dsn, options)
     server.on('connection', (client) => network.#accept(client))
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     return network
@@ -186,6 +196,8 @@ export class Link {
     if (this.#mode === 'swallow') return
     this.#mode = mode
     if (mode === 'refuse') this.reset()
+    if (mode === 'swallow' && this.#network.keepAliveMs !== undefined)
+      setTimeout(() => this.#server.resetAndDestroy(), this.#network.keepAliveMs).unref()
     if (mode !== 'pass') return
     for (const chunk of this.#held.splice(0)) this.#send(this.#server, chunk)
   }

@@ -26,6 +26,8 @@ export interface ChaosOptions {
   leaseMs?: number
   /** What a recovery may take beside the lease. Default 5,000. */
   boundMs?: number
+  /** How long is waited for the end of all messages when the load is over. Default 30,000. */
+  drainMs?: number
   /** A folder for the history, which stays. Default: a temporary one, which goes. */
   history?: string
   /** Ends it early; what it made is removed, and nothing is judged. */
@@ -48,6 +50,7 @@ export interface ChaosSettings extends ChaosOptions {
   readonly rate: number
   readonly leaseMs: number
   readonly boundMs: number
+  readonly drainMs: number
 }
 
 const known: readonly (keyof ChaosOptions)[] = [
@@ -58,6 +61,7 @@ const known: readonly (keyof ChaosOptions)[] = [
   'rate',
   'leaseMs',
   'boundMs',
+  'drainMs',
   'history',
   'signal',
   'progress',
@@ -86,6 +90,7 @@ export function chaosSettings(options: ChaosOptions): ChaosSettings {
     faults: (options.faults ?? faultFamilies).map(familyOf),
     rate: wholeNumber(options.rate ?? 200, 'rate', 10, 10_000),
     leaseMs,
+    drainMs: wholeNumber(options.drainMs ?? 30_000, 'drainMs', 0, 3_600_000),
     boundMs: wholeNumber(options.boundMs ?? 5_000, 'boundMs', 100, 600_000),
   }
 }

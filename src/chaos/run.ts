@@ -4,6 +4,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import pg from 'pg'
 import { Database } from '../database/database.js'
@@ -40,9 +41,6 @@ const crewOf: readonly [Role, number, pooled: boolean][] = [
   ['producer', 2, true],
 ]
 const programs = crewOf.map(([role, n]) => `${role} ${n}`)
-/** For what is retried, delayed, and run longer than a lease at the end. */
-const drainMs = 30_000
-const later = (ms: number) => new Promise((done) => setTimeout(done, ms))
 
 /**
  * Puts a queue under load and faults, and judges what came of it.
@@ -66,8 +64,8 @@ async function runWith(settings: ChaosSettings, ends: Ends): Promise<ChaosResult
   const system = await systemOf(settings)
   const clocks = findFaketime()
   const [families, skipped] = possible(settings, site, system, clocks)
-  for (const { family, why } of skipped) settings.progress?.({ skipped: family, why })
   const place = await makePlace(site, settings, ends)
+  for (const { family, why } of skipped) settings.progress?.({ skipped: family, why })
   await installIn(place, system, settings)
   const history = settings.history ?? mkdtempSync(join(tmpdir(), 'pgqrs-chaos-history-'))
   mkdirSync(history, { recursive: true })
@@ -107,11 +105,12 @@ async function runWith(settings: ChaosSettings, ends: Ends): Promise<ChaosResult
   settings.progress?.({ phase: 'under load', ofMs: settings.durationMs })
   const target = { site, crew, session, transaction: snapshotIn(place), application }
   const striking = strikeAll(target, plan, beganAt, settings)
-  await abortable(Promise.all([striking, later(settings.durationMs)]), signal)
+  const over = setTimeout(settings.durationMs, undefined, signal === undefined ? {} : { signal })
+  await abortable(Promise.all([striking, over]), signal)
   const faults: FaultRecord[] = await striking
   const endedAt = machineTime()
-  settings.progress?.({ phase: 'draining', ofMs: drainMs })
-  await abortable(drain(crew, system, place), signal)
+  settings.progress?.({ phase: 'draining', ofMs: settings.drainMs })
+  await abortable(drain(crew, system, place, settings.drainMs), signal)
   const drainedAt = machineTime()
   await crew.stop('consumer')
   await crew.stop('worker')
@@ -207,6 +206,7 @@ async function makePlace(site: Site, { seed }: ChaosSettings, ends: Ends): Promi
   ends.defer(() => pool.end())
   const schema = `pgqrs_chaos_${process.pid}_${seed}`
   const place = { pool, dsn: site.dsn, schema }
+  await Database.of(pool, { schema }).run('chaosClock')
   // What runs of others have left, who were killed; each run that lives holds a lock by its name.
   const owner = await pool.connect()
   ends.defer(() => owner.release(true))
@@ -261,12 +261,12 @@ function snapshotIn({ pool, schema }: Place) {
 }
 
 /** No more is enqueued; what is there comes to its end, within a bound. */
-async function drain(crew: Crew, system: System, place: Place): Promise<void> {
+async function drain(crew: Crew, system: System, place: Place, drainMs: number): Promise<void> {
   await crew.stop('producer')
   const until = machineTime() + drainMs
   while (machineTime() < until) {
     if ((await system.left(place).catch(() => 1)) === 0) return
-    await later(100)
+    await setTimeout(100)
   }
 }
 

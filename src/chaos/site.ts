@@ -5,9 +5,11 @@ import { join } from 'node:path'
 import {
   binariesNear,
   copyForStandby,
+  type Disk,
   hasPgBouncer,
   type LocalServer,
   makeAsynchronous,
+  makeDisk,
   makeSynchronous,
   type Pooler,
   type PostgresBinaries,
@@ -15,7 +17,6 @@ import {
   startPgBouncer,
   startServer,
 } from '../postgres/index.js'
-import { type Disk, makeDisk } from './disk.js'
 import { Network } from './network.js'
 import type { FaultFamily } from './plan.js'
 
@@ -51,6 +52,12 @@ const settings: Record<string, string> = {
   wal_retrieve_retry_interval: '200ms',
 }
 
+/**
+ * What is swallowed is dead for the server, too, after a time: with the two hours that are the default of TCP, what a
+ * transaction of a worker has locked when it is cut off would stay locked for so long (see docs/chaos.md).
+ */
+const struck = { remembers: false, keepAliveMs: 3_000 }
+
 const later = (ms: number) => new Promise((done) => setTimeout(done, ms))
 
 /** @param fillable whether the disk shall be one that can be full */
@@ -60,20 +67,17 @@ export async function ownSite(options: {
   settings?: Readonly<Record<string, string>>
 }): Promise<Site> {
   const disk = makeDisk(options.fillable)
-  const atExit = () => disk.remove()
-  process.on('exit', atExit)
   const closing: (() => unknown)[] = []
   const close = async () => {
     for (const end of closing.reverse()) await end()
     disk.remove()
-    process.off('exit', atExit)
   }
   try {
     const binaries = binariesNear(process.cwd())
     const servers = new Servers(disk, binaries, { ...settings, ...options.settings })
     closing.push(() => servers.stop())
     const first = await servers.begin()
-    const network = await Network.start(first.dsn, { remembers: false })
+    const network = await Network.start(first.dsn, struck)
     const quiet = await Network.start(first.dsn, { remembers: false })
     closing.push(
       () => network.close(),
@@ -229,7 +233,7 @@ class OwnPooler {
 /** The user's own database: everything but the network leaves it alone. */
 export async function userSite(dsn: string): Promise<Site> {
   const why = unreachable(dsn)
-  const network = why === undefined ? await Network.start(dsn, { remembers: false }) : undefined
+  const network = why === undefined ? await Network.start(dsn, struck) : undefined
   const clientDsn = network?.dsnOf(dsn) ?? dsn
   return {
     dsn,

@@ -1,7 +1,7 @@
 // Carries out the plan: each fault at its time, those of the server one after the other, the others whenever theirs is.
 
+import { setTimeout } from 'node:timers/promises'
 import type { Target } from './faults/fault.js'
-import { later } from './faults/fault.js'
 import { faults } from './faults/index.js'
 import { machineTime } from './history.js'
 import type { FaultRecord } from './judge/evidence.js'
@@ -18,7 +18,8 @@ export async function strikeAll(
   const running: Promise<FaultRecord>[] = []
   let server: Promise<unknown> = Promise.resolve()
   for (const planned of plan) {
-    await later(Math.max(0, beganAt + planned.atMs - machineTime()))
+    const inMs = Math.max(0, beganAt + planned.atMs - machineTime())
+    await setTimeout(inMs, undefined, signal === undefined ? {} : { signal }).catch(() => {})
     if (signal?.aborted) break
     const strike = async () => {
       const record = await strikeOne(target, planned)

@@ -3,6 +3,7 @@
 export { binariesNear, type FindBinariesOptions, findBinaries, type PostgresBinaries } from './binaries.js'
 export { connectionWorks } from './connection.js'
 export { type CopiedDatabase, copyDatabase, makeTemplate, type Template } from './databases.js'
+export { type Disk, makeDisk } from './disk.js'
 export { eventually } from './eventually.js'
 export { type FoundServer, findServer } from './folder.js'
 export { hasPgBouncer, type Pooler, startPgBouncer } from './pgbouncer.js'

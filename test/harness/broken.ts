@@ -9,14 +9,15 @@ export async function breakFunction(
   name: string,
   part: string | RegExp,
   by: string,
+  schema = 'public',
 ): Promise<void> {
   const client = new pg.Client({ connectionString: directDsn })
   await client.connect()
   try {
     const { rows } = await client.query(
       `select pg_get_functiondef(p.oid) as text from pg_proc p
-       where p.proname = $1 and p.pronamespace = 'public'::regnamespace`,
-      [name],
+       where p.proname = $1 and p.pronamespace = (select n.oid from pg_namespace n where n.nspname = $2)`,
+      [name, schema],
     )
     const text: string = rows[0]?.text ?? ''
     const broken = text.replaceAll(typeof part === 'string' ? part : new RegExp(part, 'g'), by)

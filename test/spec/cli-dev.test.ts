@@ -2,8 +2,8 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { ownFolder, pgqrs, type RunningCli, startPgqrs } from '../harness/cli.js'
 import { connectionWorks } from '../../src/postgres/connection.js'
+import { ownFolder, pgqrs, type RunningCli, startPgqrs } from '../harness/cli.js'
 import { eventually } from '../harness/eventually.js'
 
 const dsnOf = (dev: RunningCli) =>

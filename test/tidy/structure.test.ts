@@ -24,6 +24,7 @@ const floors: Record<string, number> = {
   bench: 6,
   cli: 6,
   testing: 6,
+  chaos: 6,
 }
 
 const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'))
@@ -64,8 +65,9 @@ describe('the structure of the source', () => {
     expect(circles).toEqual([])
   })
 
-  it('lets the command line see the public index, the tables, the local server and words alone', () => {
-    const allowed = /^(cli\/|bench\/index\.ts$|index\.ts$|tables\/index\.ts$|postgres\/index\.ts$|words\/)/
+  it('lets the command line see the public index, the tables, the local server, words, and what it is the command of', () => {
+    const allowed =
+      /^(cli\/|(bench|chaos)\/index\.ts$|index\.ts$|tables\/index\.ts$|postgres\/index\.ts$|words\/)/
     const others = written
       .filter((file) => file.startsWith('cli/'))
       .flatMap((file) =>
@@ -100,6 +102,18 @@ describe('the structure of the source', () => {
     expect(others).toEqual([])
   })
 
+  it('lets the fault harness see the public index, the statements, the local server and words alone', () => {
+    const allowed = /^(chaos\/|index\.ts$|database\/(database|driver)\.ts$|postgres\/index\.ts$|words\/)/
+    const others = written
+      .filter((file) => file.startsWith('chaos/'))
+      .flatMap((file) =>
+        importsOf(file)
+          .filter((to) => !allowed.test(to))
+          .map((to) => `${file} -> ${to}`),
+      )
+    expect(others).toEqual([])
+  })
+
   it('has no SQL outside sql/, but for what a driver and a local server say about connections', () => {
     const sql =
       /[`'"](select|insert into|update|delete from|create (table|index|function|schema)|drop|alter)\b/i
@@ -111,7 +125,9 @@ describe('the structure of the source', () => {
     const touching = written.filter((file) =>
       /\bprocess\.(exit|on|once|argv|env|stdout|stderr|stdin)\b/.test(textOf(file)),
     )
-    expect(touching.filter((file) => !/^(cli\/|postgres\/|worker\/run\.ts$)/.test(file))).toEqual([])
+    expect(
+      touching.filter((file) => !/^(cli\/|postgres\/|worker\/run\.ts$|chaos\/programs\/)/.test(file)),
+    ).toEqual([])
   })
 
   it('begins every file by saying what lives there', () => {

@@ -37,7 +37,7 @@ export function dangersOf(books: Books): Dangers {
 const proofs: Record<FaultFamily, readonly string[]> = {
   kill: ['processesKilled', 'leasesLost', 'deliveriesRepeated'],
   stop: ['processesStopped', 'leasesLost', 'deliveriesRepeated'],
-  terminate: ['connectionsTerminated', 'callsThatFailed'],
+  terminate: ['connectionsTerminated'],
   network: ['connectionsDisturbed'],
   pool: ['poolsExhausted'],
   snapshot: ['snapshotsHeld'],

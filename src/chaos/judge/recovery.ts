@@ -20,9 +20,14 @@ export function recoveriesOf(books: Books): Recovery[] {
   const successes = successesOf(books)
   const limitMs = limitOf(books)
   const backs = books.evidence.faults.map((fault) => backOf(fault, books, successes, limitMs))
-  const outages = books.evidence.faults.flatMap((fault, n) =>
-    fault.programs === undefined ? [[fault.beganAt, fault.endedAt + (backs[n]?.backMs ?? 0)] as const] : [],
-  )
+  // The times in which no worker at all could take anything over.
+  const workers = [...successes].filter(([program]) => program.startsWith('worker')).map(([, times]) => times)
+  const outages = books.evidence.faults
+    .filter(({ programs }) => programs === undefined)
+    .map(({ beganAt, endedAt }) => {
+      const firsts = workers.map((times) => firstFrom(times, endedAt) ?? books.evidence.load.drainedAt)
+      return [beganAt, Math.max(endedAt, Math.min(...firsts))] as const
+    })
   return books.evidence.faults.map((fault, n) => {
     const back = backs[n] as Back
     const taken = takenOver(fault, books, outages, limitMs)

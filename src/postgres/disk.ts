@@ -1,4 +1,5 @@
-// A disk of a run's own that can be made full for a moment: a file system in memory, which only root can mount.
+// A disk for servers that are thrown away, which can be made full for a moment: a file system in memory, which only
+// root can mount.
 
 import { spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
@@ -9,7 +10,7 @@ const prefix = 'pgqrs-chaos-'
 const gibibyte = 1_073_741_824
 const sizeBytes = 3 * gibibyte
 
-/** Where the servers of a run keep their data. */
+/** Where such servers keep their data; gone with the process. */
 export interface Disk {
   readonly folder: string
   /** Whether fill() works here, or why not. */
@@ -30,6 +31,11 @@ export function makeDisk(fillable: boolean): Disk {
   const folder = join(place, 'disk')
   mkdirSync(folder, { mode: 0o711 })
   const cannotFill = fillable ? mount(folder) : 'it was not asked for'
+  const remove = () => {
+    if (cannotFill === undefined) run('umount', ['-l', folder])
+    rmSync(place, { recursive: true, force: true, maxRetries: 5 })
+  }
+  process.on('exit', remove)
   const resize = (size: number) => {
     const { status, stderr } = run('mount', ['-o', `remount,size=${size}`, folder])
     if (status !== 0) throw new Error(`The disk could not be resized: ${stderr}`)
@@ -40,8 +46,8 @@ export function makeDisk(fillable: boolean): Disk {
     fill: () => resize(usedBytes(folder)),
     free: () => resize(sizeBytes),
     remove() {
-      if (cannotFill === undefined) run('umount', ['-l', folder])
-      rmSync(place, { recursive: true, force: true, maxRetries: 5 })
+      process.off('exit', remove)
+      remove()
     },
   }
 }

@@ -1,0 +1,61 @@
+// Is the judge awake? The harness runs on variants of pgqrs that are broken on purpose, and must find each out.
+
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from 'vitest'
+import { findFaketime } from '../../src/chaos/crew.js'
+import type { ChaosOptions } from '../../src/chaos/options.js'
+import { runChaos } from '../../src/chaos/run.js'
+import { breakFunction } from '../harness/broken.js'
+
+/** The names of the rules that were broken, with the first violations for whoever reads a failure. */
+async function brokenIn(options: ChaosOptions): Promise<{ names: string[]; found: string[] }> {
+  const { verdict } = await runChaos({ minutes: 0.15, drainMs: 8_000, ...options })
+  const broken = verdict.rules.filter((rule) => rule.broken > 0)
+  return {
+    names: broken.map(({ name }) => name),
+    found: broken.flatMap(({ violations }) => violations.slice(0, 2)),
+  }
+}
+
+const breaking =
+  (name: string, part: string, by: string): NonNullable<ChaosOptions['breakIt']> =>
+  ({ dsn, schema }) =>
+    breakFunction(dsn, name, part, by, schema)
+
+describe('the judge', { timeout: 120_000 }, () => {
+  test('finds nothing in pgqrs as it is', async () => {
+    const { names, found } = await brokenIn({
+      seed: 11,
+      minutes: 0.25,
+      drainMs: 30_000,
+      faults: ['kill', 'stop', 'network'],
+    })
+    expect({ names, found }).toEqual({ names: [], found: [] })
+  })
+
+  test('finds out a settle without its fence', async () => {
+    const breakIt = breaking('pgqrs_archive_held', 'and m.attempt = u.attempt', '')
+    const { names } = await brokenIn({ seed: 1, faults: ['stop'], breakIt })
+    expect(names).toContain('settled by its holder')
+  })
+
+  test('finds out a claim without its lock', async () => {
+    const breakIt = breaking('pgqrs_claim', 'for update skip locked', '')
+    const { names } = await brokenIn({ seed: 1, faults: ['terminate'], breakIt })
+    expect(names).toContain('one holder')
+  })
+
+  test('finds out an acknowledgement before the commit is on the disk', async () => {
+    // Seed 3 restarts the server as a crash would.
+    const serverSettings = { synchronous_commit: 'off', wal_writer_delay: '10s' }
+    const { names } = await brokenIn({ seed: 3, faults: ['restart'], serverSettings })
+    expect(names).toContain('nothing lost')
+  })
+
+  test.skipIf(findFaketime() === undefined)('finds out a lease by the clock of the client', async () => {
+    const broken = fileURLToPath(new URL('../programs/client-clock.mjs', import.meta.url))
+    const environment = { NODE_OPTIONS: `--import ${broken}` }
+    const { names } = await brokenIn({ seed: 1, faults: ['clock'], environment })
+    expect(names).toContain("leases by the database's clock")
+  })
+})
