@@ -2,6 +2,7 @@
 // goes over the channel to its parent. With "crew" it is one of several processes that work on one queue.
 import { fork } from 'node:child_process'
 import { argv, exit } from 'node:process'
+import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { Meter, makersOf, payloadOf, Stage, scenarios } from '../dist/bench/index.js'
 import { Database } from '../dist/database/database.js'
@@ -43,49 +44,63 @@ async function play() {
   await new Promise((resolve) => process.send?.({ outcome }, resolve))
 }
 
-/** Several processes, each with so many workers: let loose together, they tell what they have settled. */
-async function crew({ processes, workersEach, messages, limitMs }) {
-  const members = await Promise.all(
-    Array.from(
-      { length: processes },
-      () =>
-        new Promise((resolve, reject) => {
-          const words = [JSON.stringify({ ...spec, crew: { workers: workersEach, messages } })]
-          const child = fork(fileURLToPath(import.meta.url), words, {
-            stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-          })
-          const member = { child, settled: 0 }
-          child.on('message', (told) => {
-            if (told.settled !== undefined) member.settled = told.settled
-            if (told.ready) resolve(member)
-          })
-          child.on('exit', (code) => reject(new Error(`A process of the crew has ended: ${code}.`)))
-        }),
-    ),
-  )
-  const begun = performance.now()
-  for (const { child } of members) child.send('go')
-  // Some count what they settled themselves, some ask the table, which says the same to each.
-  const all = () =>
-    spec.system.startsWith('graphile') || spec.system.startsWith('pg-boss')
-      ? Math.max(...members.map(({ settled }) => settled))
-      : members.reduce((sum, { settled }) => sum + settled, 0)
-  while (all() < messages && performance.now() - begun < limitMs)
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  const ms = performance.now() - begun
-  const settled = all()
-  await Promise.all(
-    members.map(({ child }) => {
-      child.removeAllListeners('exit')
-      const gone = new Promise((resolve) => child.on('exit', resolve))
-      child.kill('SIGKILL')
-      return gone
-    }),
-  )
-  return { settled, ms, clientSeconds: 0 }
+/** Those of which the table says what is settled; of the others each process knows what it has settled itself. */
+function byTable() {
+  return spec.system.startsWith('graphile') || spec.system.startsWith('pg-boss')
 }
 
-async function work({ workers, messages }) {
+/** Several processes, each with so many workers, let loose together. */
+async function crew({ processes, workersEach, messages, limitMs }) {
+  const table = byTable() ? await maker(place) : null
+  await table?.prepare(1)
+  const members = await Promise.all(
+    Array.from({ length: processes }, () => memberOf({ workers: workersEach })),
+  )
+  const sum = (key) => members.reduce((total, { told }) => total + told[key], 0)
+  const settledNow = async () => {
+    if (table === null) return sum('settled')
+    // Counting costs the server something: only when there is nothing left to call a handler for.
+    return sum('called') < messages ? 0 : table.settled(messages)
+  }
+  const begun = performance.now()
+  for (const { child } of members) child.send('go')
+  let settled = 0
+  while (settled < messages && performance.now() - begun < limitMs) {
+    await pause(5)
+    settled = await settledNow()
+  }
+  const ms = performance.now() - begun
+  const clientSeconds = sum('seconds')
+  if (table !== null) settled = await table.settled(messages)
+  await Promise.all(members.map(dismissed))
+  await table?.close()
+  return { settled, ms, clientSeconds }
+}
+
+function memberOf(crew) {
+  const child = fork(fileURLToPath(import.meta.url), [JSON.stringify({ ...spec, crew })], {
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  })
+  const member = { child, told: { settled: 0, called: 0, seconds: 0 } }
+  return new Promise((resolve, reject) => {
+    child.on('message', (told) => {
+      if (told.ready) resolve(member)
+      else member.told = told
+    })
+    child.on('exit', (code) => reject(new Error(`A process of the crew has ended: ${code}.`)))
+  })
+}
+
+/** It gives back what it holds; one that does not come to an end is ended. */
+async function dismissed({ child }) {
+  const gone = new Promise((resolve) => child.once('exit', resolve))
+  child.send('stop')
+  const timer = setTimeout(() => child.kill('SIGKILL'), 5_000)
+  await gone
+  clearTimeout(timer)
+}
+
+async function work({ workers }) {
   const systems = []
   for (let n = 0; n < workers; n++) {
     const system = await maker(place)
@@ -94,17 +109,19 @@ async function work({ workers, messages }) {
   }
   process.send({ ready: true })
   await new Promise((resolve) => process.once('message', resolve))
+  const stopped = new Promise((resolve) => process.once('message', resolve))
+  const before = process.cpuUsage()
   let called = 0
   for (const system of systems)
     await system.work(() => {
       called += 1
     })
-  for (;;) {
-    const byTable = spec.system.startsWith('graphile') || spec.system.startsWith('pg-boss')
-    const each = await Promise.all(
-      (byTable ? systems.slice(0, 1) : systems).map((system) => system.settled(messages)),
-    )
-    process.send({ settled: each.reduce((sum, one) => sum + one, 0), called })
-    await new Promise((resolve) => setTimeout(resolve, byTable ? 100 : 10))
+  for (let over = false; !over; ) {
+    const each = byTable() ? [] : await Promise.all(systems.map((system) => system.settled()))
+    const settled = each.reduce((sum, one) => sum + one, 0)
+    const { user, system } = process.cpuUsage(before)
+    process.send({ settled, called, seconds: (user + system) / 1e6 })
+    over = await Promise.race([pause(10, false), stopped.then(() => true)])
   }
+  await Promise.all(systems.map((system) => system.close()))
 }

@@ -53,14 +53,13 @@ export class Meter {
     this.#ofOthers = 0
   }
 
-  /** Stops the clocks; what the server counted is read afterwards. */
-  stop(): void {
+  /**
+   * Stops the clocks; what the server counted is read afterwards.
+   * @param ofOthers processor seconds of further processes of the run
+   */
+  stop(ofOthers = 0): void {
     this.#after = this.#clocks()
-  }
-
-  /** Processor seconds of further processes of the run. */
-  add(clientSeconds: number): void {
-    this.#ofOthers += clientSeconds
+    this.#ofOthers = ofOthers
   }
 
   /**

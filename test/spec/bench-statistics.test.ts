@@ -167,7 +167,7 @@ describe('what pgqrs must reach', () => {
 
 describe('a ratio that is worse than committed', () => {
   const report = (asked: { text: string; is: number | null; atLeast?: number; atMost?: number }[]) =>
-    ({ scenarios: [{ number: 3, asked }] }) as unknown as Report
+    ({ scenarios: [{ number: 3, asked, systems: {} }] }) as unknown as Report
   const worse = (was: object, is: object) =>
     regressions(report([{ text: 'a', is: 1, ...was }]), report([{ text: 'a', is: 1, ...is }]), 0.3).length
 
@@ -176,6 +176,21 @@ describe('a ratio that is worse than committed', () => {
     expect(worse({ is: 10 }, { is: 7.1, atLeast: 1 })).toBe(0)
     expect(worse({ is: 10 }, { is: 13.1, atMost: 99 })).toBe(1)
     expect(worse({ is: 10 }, { is: 12.9, atMost: 99 })).toBe(0)
+  })
+
+  test('is one of processor time, too, which other work of the machine hardly changes', () => {
+    const spread = (median: number) => spreadOf([median])
+    const costs = (seconds: number) => ({
+      costs: { serverSeconds: spread(seconds), clientSeconds: spread(seconds), messages: spread(1_000) },
+    })
+    const costing = (own: number, theirs: number) =>
+      ({
+        scenarios: [{ number: 3, asked: [], systems: { pgqrs: costs(own), peer: costs(theirs) } }],
+      }) as unknown as Report
+    expect(regressions(costing(1, 4), costing(2, 8), 0.3)).toEqual([])
+    expect(regressions(costing(1, 4), costing(2, 4), 0.3)).toEqual([
+      { scenario: 3, text: 'processor time over that of peer', was: 0.25, is: 0.5, worse: 1 },
+    ])
   })
 
   test('is none where it is better, was not measured, or is new', () => {

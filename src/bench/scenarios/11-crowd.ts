@@ -1,6 +1,7 @@
 // 11: many consumers on one queue.
+import { setTimeout as pause } from 'node:timers/promises'
 import { type Scenario, within } from '../scenario.js'
-import type { Stage } from '../stage.js'
+import type { Outcome, Stage } from '../stage.js'
 
 /** Consumers, and over how many processes they are spread. */
 const crowds = [
@@ -26,44 +27,51 @@ export const crowd: Scenario = {
   alone: true,
   async run(stage) {
     const values: Record<string, number> = {}
+    let costs: Outcome['costs']
     const messages = stage.size(100_000, 20_000)
     for (const [n, [consumers, processes]] of crowds.entries()) {
       await stage.fill(messages)
-      values[`at${consumers}`] = await rateOf(stage, messages, processes, consumers / processes)
+      await stage.meter.begin()
+      const { settled, ms } = await workTogether(stage, processes, consumers / processes, messages)
+      values[`at${consumers}`] = (settled / ms) * 1_000
+      // In the end, those of the largest crowd.
+      costs = await stage.meter.costs(settled)
       stage.progress((n + 1) / crowds.length)
     }
     values.peak = Math.max(...Object.values(values))
-    return { values }
+    return { values, costs }
   },
 }
 
-async function rateOf(
-  stage: Stage,
-  messages: number,
-  processes: number,
-  workersEach: number,
-): Promise<number> {
-  const limitMs = Math.max(5, stage.seconds(20, 6)) * 1_000
-  if (stage.crew !== undefined) {
-    const { settled, ms } = await stage.crew({ processes, workersEach, messages, limitMs })
-    return (settled / ms) * 1_000
-  }
-  const { settled, ms } = await workTogether(stage, processes * workersEach, messages, limitMs)
-  return (settled / ms) * 1_000
+interface Together {
+  settled: number
+  ms: number
 }
 
-async function workTogether(stage: Stage, workers: number, messages: number, limitMs: number) {
-  const systems = await Promise.all(Array.from({ length: workers }, () => stage.open()))
+async function workTogether(
+  stage: Stage,
+  processes: number,
+  workersEach: number,
+  messages: number,
+): Promise<Together> {
+  const limitMs = Math.max(5, stage.seconds(20, 6)) * 1_000
+  if (stage.crew !== undefined) {
+    const { clientSeconds, ...together } = await stage.crew({ processes, workersEach, messages, limitMs })
+    stage.meter.stop(clientSeconds)
+    return together
+  }
+  const systems = await Promise.all(Array.from({ length: processes * workersEach }, () => stage.open()))
   const begun = performance.now()
   await Promise.all(systems.map((system) => system.work?.(() => {})))
   let settled = 0
   while (settled < messages && performance.now() - begun < limitMs) {
-    await new Promise((resolve) => setTimeout(resolve, 10))
+    await pause(10)
     const each = await Promise.all(systems.map((system) => system.settled?.(messages) ?? 0))
     settled = each.reduce((sum, one) => sum + one, 0)
     stage.progress(0)
   }
   const ms = performance.now() - begun
+  stage.meter.stop()
   await Promise.all(systems.map((system) => stage.close(system)))
   return { settled, ms }
 }
