@@ -30,7 +30,8 @@ export interface RunOptions {
 const peers = fileURLToPath(new URL('./peers', import.meta.url))
 const child = fileURLToPath(new URL('./child.mjs', import.meta.url))
 /** The newest peers need a newer Node than pgqrs does; all of them get the same one. */
-const node = `${peers}/node_modules/node24/bin/node`
+const newerNode = `${peers}/node_modules/node24/bin/node`
+const leastMajor = 24
 /** A run that hangs is ended: the longest takes a few minutes. */
 const longestMs = 30 * 60_000
 
@@ -82,7 +83,7 @@ export async function play(options: RunOptions): Promise<Played> {
       done.push(summary)
       options.progress(count, runs, '')
     }
-    return { scenarios: done, server: await describe(servers), node: versionOf(node) }
+    return { scenarios: done, server: await describe(servers), node: versionOf(nodeOfRuns()) }
   } finally {
     await stop(servers)
   }
@@ -124,7 +125,7 @@ async function runOnce(
 function played(spec: object, progress: (part: number) => void): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     const running = fork(child, [JSON.stringify(spec)], {
-      execPath: node,
+      execPath: nodeOfRuns(),
       execArgv: ['--no-warnings'],
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     })
@@ -189,12 +190,21 @@ async function describe({ admin, redis }: Servers): Promise<Record<string, strin
 
 /** One command for everything: the peers come when they are first needed. */
 function installPeers(say: (line: string) => void): void {
-  if (existsSync(node) && existsSync(`${peers}/node_modules/bullmq`)) return
+  if (existsSync(`${peers}/node_modules/bullmq`)) return
   say('Installing the peers into bench/peers …')
   const { status, stderr } = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--prefix', peers], {
     encoding: 'utf8',
   })
   if (status !== 0) throw new Error(`npm ci --prefix bench/peers failed:\n${stderr}`)
+}
+
+/** The one that comes with the peers, for Linux on x64; elsewhere the one that runs this, where it is new enough. */
+function nodeOfRuns(): string {
+  if (existsSync(newerNode)) return newerNode
+  if (Number.parseInt(process.versions.node, 10) >= leastMajor) return process.execPath
+  throw new Error(
+    `The peers need Node ${leastMajor}, which comes along for Linux on x64 alone: run it with that one.`,
+  )
 }
 
 const versionOf = (program: string) => spawnSync(program, ['--version'], { encoding: 'utf8' }).stdout.trim()

@@ -28,7 +28,7 @@ export const crowd: Scenario = {
   async run(stage) {
     const values: Record<string, number> = {}
     let costs: Outcome['costs']
-    const messages = stage.size(100_000, 20_000)
+    const messages = stage.size(100_000, 40_000)
     for (const [n, [consumers, processes]] of crowds.entries()) {
       await stage.fill(messages)
       await stage.meter.begin()
