@@ -38,8 +38,10 @@ export function renderSql() {
   const migrations = sqlFiles('migrations').map(({ file, text }) => {
     const [, version, name] = /^(\d{4})_(\w+)\.sql$/.exec(file) ?? []
     if (!version) throw new Error(`sql/migrations/${file}: expected 0001_name.sql`)
+    // The oldest library that still works with the schema after it, by the newest version that it knows.
+    const worksWith = Number(/^-- works-with: (\d+)$/m.exec(text)?.[1] ?? version)
     const checksum = createHash('sha256').update(text).digest('hex').slice(0, 16)
-    return `  { version: ${Number(version)}, name: '${name}', checksum: '${checksum}', sql: ${literal(text)} },`
+    return `  { version: ${Number(version)}, name: '${name}', checksum: '${checksum}', worksWith: ${worksWith}, sql: ${literal(text)} },`
   })
   const statements = sqlFiles('statements').flatMap(statementsOf)
   const names = statements.map(([name]) => name)

@@ -1,3 +1,5 @@
+-- works-with: 2
+
 -- Claims and settles by the batch: one row for many messages instead of one for each, which is a third of the
 -- server's time and three quarters of the program's (docs/adr/0010). pgqrs_claim, pgqrs_claim_many,
 -- pgqrs_archive_held and pgqrs_delete_held stay: programs of the release before call them.

@@ -1,3 +1,5 @@
+-- works-with: 2
+
 -- Who may do what: docs/roles.md.
 --
 -- A producer has no right on pgqrs_messages at all: it enqueues and postpones by functions that run with the rights

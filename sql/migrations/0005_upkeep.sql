@@ -1,6 +1,5 @@
 -- works-with: 2
--- locks: pgqrs_queues
---
+
 -- Retention, and the upkeep: partitions of the archive are made ahead of time, and what is older than its queue's
 -- retention leaves by emptying a partition as a whole (docs/adr/0011).
 --
@@ -10,16 +9,6 @@
 -- No step waits longer than lock_timeout for a lock, for that is how long others wait behind it. Making a partition
 -- takes no lock that a settle wants; emptying one locks that one alone, where no settle goes; closing the default
 -- partition, joining two partitions and dropping one lock the archive for some milliseconds.
-
-alter table :"schema".pgqrs_queues
-  add column retention interval,
-  add column dead_retention interval,
-  add constraint pgqrs_queues_retention_check check (retention >= interval '1 minute'),
-  add constraint pgqrs_queues_dead_retention_check check (dead_retention >= interval '1 minute');
-comment on column :"schema".pgqrs_queues.retention is
-  'For how long at least its archived messages are kept; null: until they are purged.';
-comment on column :"schema".pgqrs_queues.dead_retention is
-  'For how long at least its dead letters are kept; null: until they are redriven or purged.';
 
 -- One row: how the upkeep stands.
 create table :"schema".pgqrs_upkeep (
@@ -544,6 +533,17 @@ begin
   end loop;
 end
 $pgqrs$;
+
+-- What waits for locks comes last, so that others wait behind it for no longer than that.
+alter table :"schema".pgqrs_queues
+  add column retention interval,
+  add column dead_retention interval,
+  add constraint pgqrs_queues_retention_check check (retention >= interval '1 minute'),
+  add constraint pgqrs_queues_dead_retention_check check (dead_retention >= interval '1 minute');
+comment on column :"schema".pgqrs_queues.retention is
+  'For how long at least its archived messages are kept; null: until they are purged.';
+comment on column :"schema".pgqrs_queues.dead_retention is
+  'For how long at least its dead letters are kept; null: until they are redriven or purged.';
 
 -- A database that is new, or whose archive is small, has its partitions from the beginning. What is large is left to
 -- the upkeep.

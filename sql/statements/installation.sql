@@ -16,15 +16,27 @@ create table if not exists :"schema".pgqrs_migrations (
   name text not null,
   checksum text not null,
   applied_by text not null,
-  applied_at timestamptz not null default clock_timestamp()
+  applied_at timestamptz not null default clock_timestamp(),
+  works_with integer
 )
 
+-- name: limitInstallation
+-- For how long it waits for each lock, as others wait behind it for so long, and for how long its client may be silent.
+select set_config('lock_timeout', $1::text, true), set_config('idle_in_transaction_session_timeout', $2::text, true)
+
+-- name: addWorksWith
+-- Until version 5 there was no such column.
+alter table :"schema".pgqrs_migrations add column if not exists works_with integer
+
 -- name: listMigrations
-select version, name, checksum, applied_by, applied_at from :"schema".pgqrs_migrations order by version
+-- Those of older versions do not say with which libraries they work: with those that know them.
+select m.version, m.name, m.checksum, m.applied_by, m.applied_at,
+  coalesce((to_jsonb(m)->>'works_with')::integer, m.version) as works_with
+from :"schema".pgqrs_migrations m order by m.version
 
 -- name: insertMigration
-insert into :"schema".pgqrs_migrations (version, name, checksum, applied_by)
-values ($1::integer, $2::text, $3::text, $4::text)
+insert into :"schema".pgqrs_migrations (version, name, checksum, applied_by, works_with)
+values ($1::integer, $2::text, $3::text, $4::text, $5::integer)
 
 -- name: lockTables
 -- In the order in which everybody locks, so that no call under way waits for this one while this one waits for it.

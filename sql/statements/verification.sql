@@ -35,11 +35,17 @@ where n.nspname = :'schema' and c.relname like 'pgqrs\_%' and not c.relispartiti
 order by 2, 1
 
 -- name: verifyFunctions
--- Those that run with the rights of their owner say so, and whether everybody may call them.
+-- Those that run with the rights of their owner say so, and whether everybody may call them. With a fingerprint of what
+-- a function does: its text, without the schema's name and the channel's that were put in, its defaults and settings.
 select concat(p.proname, '(', pg_catalog.pg_get_function_identity_arguments(p.oid), ')',
     case when p.prosecdef then ' as its owner' end,
     case when p.prosecdef and has_function_privilege('public', p.oid, 'execute') then ', for everybody' end)
-  as function_name
+  as function_name,
+  left(md5(concat_ws(' ',
+    replace(replace(replace(p.prosrc, $pgqrs$:"schema"$pgqrs$, '<schema>'), $pgqrs$:'schema'$pgqrs$, '<schema>'),
+      $pgqrs$:'channel'$pgqrs$, '<channel>'),
+    pg_catalog.pg_get_expr(p.proargdefaults, 0), p.proretset, p.provolatile, p.proisstrict,
+    array_to_string(p.proconfig, ' '))), 12) as fingerprint
 from pg_catalog.pg_proc p
 join pg_catalog.pg_namespace n on n.oid = p.pronamespace
 where n.nspname = :'schema' and p.proname like 'pgqrs\_%'

@@ -86,10 +86,12 @@ export class PgqrsAdmin<Pool = ReturnType<typeof PgDriver.pool>> {
 
   /**
    * Installs the schema, or brings it up to date; nothing where it is. Safe from any number of processes at once.
-   * @throws PgqrsError SCHEMA_MISSING with the statement to run, SCHEMA_NEWER, SCHEMA_DAMAGED, PERMISSION_DENIED
+   * Safe while workers run, of the release before too: it keeps nobody waiting for a second.
+   * @throws PgqrsError SCHEMA_MISSING with the statement to run, SCHEMA_NEWER, SCHEMA_DAMAGED, PERMISSION_DENIED;
+   *   DATABASE_TIMEOUT, with nothing changed, when others hold locks for longer than `timeout`
    */
   async install(options: InstallOptions = {}): Promise<Installation> {
-    checkOptions(options, ['createSchema'], 'install')
+    checkOptions(options, ['createSchema', 'timeout'], 'install')
     return install(this.#database, options)
   }
 

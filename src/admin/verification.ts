@@ -4,7 +4,7 @@ import type { Database } from '../database/database.js'
 import { migrations } from '../database/sql.generated.js'
 import { type ErrorCode, PgqrsError } from '../words/errors.js'
 import { expected } from './expected.generated.js'
-import { appliedMigrations, checkApplied, schemaMissing, schemaVersion } from './installation.js'
+import { appliedMigrations, checkApplied, schemaMissing, schemaNewer, schemaVersion } from './installation.js'
 import { upkeepState } from './upkeep.js'
 
 export interface Verification {
@@ -31,7 +31,7 @@ export async function inspect(database: Database): Promise<string[]> {
     ),
     ...constraints.map((c) => `constraint ${c.constraint_name} on ${c.table_name}`),
     ...partitions.map((p) => `partition ${p.partition_name} ${p.bound}`),
-    ...functions.map((f) => `function ${f.function_name}`),
+    ...functions.map((f) => `function ${f.function_name} ${f.fingerprint}`),
     ...triggers.map((t) => `trigger ${t.trigger_name} on ${t.table_name}${t.enabled ? '' : ' DISABLED'}`),
   ]
 }
@@ -66,7 +66,10 @@ async function find(database: Database): Promise<Finding> {
 
 async function findVersion(database: Database): Promise<Finding> {
   const applied = await appliedMigrations(database)
+  const newest = applied.at(-1)
   try {
+    // To work with, it may be good enough; what it should be like, only the newer library knows.
+    if (newest !== undefined && newest.version > schemaVersion) throw schemaNewer(database.schema, newest)
     checkApplied(database.schema, applied)
   } catch (error) {
     if (!(error instanceof PgqrsError)) throw error

@@ -3,7 +3,7 @@
 export const libraryVersion = '0.4.0'
 
 export const migrations = [
-  { version: 1, name: 'tables', checksum: 'b0f2a6684be9137f', sql: `-- The four tables of pgqrs, and what keeps them whole.
+  { version: 1, name: 'tables', checksum: 'b0f2a6684be9137f', worksWith: 1, sql: `-- The four tables of pgqrs, and what keeps them whole.
 --
 -- pgqrs_messages holds live messages only: a message leaves it in the statement that settles it. Its claim is
 -- a HOT update: the columns that a claim writes (leased_until, leased_by, dequeued_at, attempt) stand in no
@@ -189,7 +189,7 @@ $pgqrs$;
 create trigger pgqrs_queues_truncate after truncate on :"schema".pgqrs_queues
   for each statement execute function :"schema".pgqrs_keep_all_queues();
 ` },
-  { version: 2, name: 'functions', checksum: '75e660d7ff53f2db', sql: `-- What happens to a message, as functions: enqueue, claim, and the settles (archive, delete, release, fail).
+  { version: 2, name: 'functions', checksum: '75e660d7ff53f2db', worksWith: 2, sql: `-- What happens to a message, as functions: enqueue, claim, and the settles (archive, delete, release, fail).
 --
 -- Functions, because their plans are kept by the server's session, so that a claim costs the same through a
 -- pooler that allows no prepared statements, and because their plans can be pinned: each has its planner
@@ -784,7 +784,9 @@ begin
 end
 $pgqrs$;
 ` },
-  { version: 3, name: 'batches', checksum: 'a93491edf9e1221e', sql: `-- Claims and settles by the batch: one row for many messages instead of one for each, which is a third of the
+  { version: 3, name: 'batches', checksum: '7a6ccf4eb875fcd0', worksWith: 2, sql: `-- works-with: 2
+
+-- Claims and settles by the batch: one row for many messages instead of one for each, which is a third of the
 -- server's time and three quarters of the program's (docs/adr/0010). pgqrs_claim, pgqrs_claim_many,
 -- pgqrs_archive_held and pgqrs_delete_held stay: programs of the release before call them.
 
@@ -1072,7 +1074,9 @@ begin
 end
 $pgqrs$;
 ` },
-  { version: 4, name: 'roles', checksum: '5066b3dd7a07571b', sql: `-- Who may do what: docs/roles.md.
+  { version: 4, name: 'roles', checksum: '46dac493935ac9e9', worksWith: 2, sql: `-- works-with: 2
+
+-- Who may do what: docs/roles.md.
 --
 -- A producer has no right on pgqrs_messages at all: it enqueues and postpones by functions that run with the rights
 -- of the owner. With rights of its own it could change pgqrs_queues (locking a row takes the right to update one of
@@ -1140,9 +1144,8 @@ create table :"schema".pgqrs_grants (
   constraint pgqrs_grants_role_check check (role in ('owner', 'producer', 'worker', 'observer'))
 );
 ` },
-  { version: 5, name: 'upkeep', checksum: '83d514fd3cfc3623', sql: `-- works-with: 2
--- locks: pgqrs_queues
---
+  { version: 5, name: 'upkeep', checksum: 'f2d89fb8a92db8a2', worksWith: 2, sql: `-- works-with: 2
+
 -- Retention, and the upkeep: partitions of the archive are made ahead of time, and what is older than its queue's
 -- retention leaves by emptying a partition as a whole (docs/adr/0011).
 --
@@ -1152,16 +1155,6 @@ create table :"schema".pgqrs_grants (
 -- No step waits longer than lock_timeout for a lock, for that is how long others wait behind it. Making a partition
 -- takes no lock that a settle wants; emptying one locks that one alone, where no settle goes; closing the default
 -- partition, joining two partitions and dropping one lock the archive for some milliseconds.
-
-alter table :"schema".pgqrs_queues
-  add column retention interval,
-  add column dead_retention interval,
-  add constraint pgqrs_queues_retention_check check (retention >= interval '1 minute'),
-  add constraint pgqrs_queues_dead_retention_check check (dead_retention >= interval '1 minute');
-comment on column :"schema".pgqrs_queues.retention is
-  'For how long at least its archived messages are kept; null: until they are purged.';
-comment on column :"schema".pgqrs_queues.dead_retention is
-  'For how long at least its dead letters are kept; null: until they are redriven or purged.';
 
 -- One row: how the upkeep stands.
 create table :"schema".pgqrs_upkeep (
@@ -1687,6 +1680,17 @@ begin
 end
 $pgqrs$;
 
+-- What waits for locks comes last, so that others wait behind it for no longer than that.
+alter table :"schema".pgqrs_queues
+  add column retention interval,
+  add column dead_retention interval,
+  add constraint pgqrs_queues_retention_check check (retention >= interval '1 minute'),
+  add constraint pgqrs_queues_dead_retention_check check (dead_retention >= interval '1 minute');
+comment on column :"schema".pgqrs_queues.retention is
+  'For how long at least its archived messages are kept; null: until they are purged.';
+comment on column :"schema".pgqrs_queues.dead_retention is
+  'For how long at least its dead letters are kept; null: until they are redriven or purged.';
+
 -- A database that is new, or whose archive is small, has its partitions from the beginning. What is large is left to
 -- the upkeep.
 do $pgqrs$
@@ -1882,11 +1886,16 @@ order by a.archived_at desc limit 1`,
   name text not null,
   checksum text not null,
   applied_by text not null,
-  applied_at timestamptz not null default clock_timestamp()
+  applied_at timestamptz not null default clock_timestamp(),
+  works_with integer
 )`,
-  listMigrations: `select version, name, checksum, applied_by, applied_at from :"schema".pgqrs_migrations order by version`,
-  insertMigration: `insert into :"schema".pgqrs_migrations (version, name, checksum, applied_by)
-values ($1::integer, $2::text, $3::text, $4::text)`,
+  limitInstallation: `select set_config('lock_timeout', $1::text, true), set_config('idle_in_transaction_session_timeout', $2::text, true)`,
+  addWorksWith: `alter table :"schema".pgqrs_migrations add column if not exists works_with integer`,
+  listMigrations: `select m.version, m.name, m.checksum, m.applied_by, m.applied_at,
+  coalesce((to_jsonb(m)->>'works_with')::integer, m.version) as works_with
+from :"schema".pgqrs_migrations m order by m.version`,
+  insertMigration: `insert into :"schema".pgqrs_migrations (version, name, checksum, applied_by, works_with)
+values ($1::integer, $2::text, $3::text, $4::text, $5::integer)`,
   lockTables: `do $pgqrs$
 begin
   lock table :"schema".pgqrs_queues, :"schema".pgqrs_messages, :"schema".pgqrs_archive, :"schema".pgqrs_workers
@@ -2163,7 +2172,12 @@ order by 2, 1`,
   verifyFunctions: `select concat(p.proname, '(', pg_catalog.pg_get_function_identity_arguments(p.oid), ')',
     case when p.prosecdef then ' as its owner' end,
     case when p.prosecdef and has_function_privilege('public', p.oid, 'execute') then ', for everybody' end)
-  as function_name
+  as function_name,
+  left(md5(concat_ws(' ',
+    replace(replace(replace(p.prosrc, $pgqrs$:"schema"$pgqrs$, '<schema>'), $pgqrs$:'schema'$pgqrs$, '<schema>'),
+      $pgqrs$:'channel'$pgqrs$, '<channel>'),
+    pg_catalog.pg_get_expr(p.proargdefaults, 0), p.proretset, p.provolatile, p.proisstrict,
+    array_to_string(p.proconfig, ' '))), 12) as fingerprint
 from pg_catalog.pg_proc p
 join pg_catalog.pg_namespace n on n.oid = p.pronamespace
 where n.nspname = :'schema' and p.proname like 'pgqrs\\_%'

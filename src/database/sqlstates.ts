@@ -22,6 +22,7 @@ const bySqlstate: Record<string, { code: ErrorCode; hint?: string }> = {
   '3F000': { code: 'SCHEMA_NOT_INSTALLED', hint: notInstalled },
   '42P01': { code: 'SCHEMA_NOT_INSTALLED', hint: notInstalled },
   '42883': { code: 'SCHEMA_NOT_INSTALLED', hint: notInstalled },
+  '42703': { code: 'SCHEMA_OUTDATED', hint: 'Bring it up to date: pgqrs install, or admin.install().' },
   '42501': {
     code: 'PERMISSION_DENIED',
     hint: 'Grant the role what it needs, as the owner of the tables (pgqrs grant producer|worker|observer|owner NAME); or connect as another.',
@@ -87,7 +88,7 @@ export function translate(error: unknown): PgqrsError {
     ...(code === undefined ? {} : { details: severity === undefined ? { code } : { sqlstate: code } }),
   })
   // The server's own hint is about types and casts where the function is missing altogether.
-  const better = known?.code === 'SCHEMA_NOT_INSTALLED' ? known.hint : (hint ?? known?.hint)
+  const better = known?.code.startsWith('SCHEMA_') ? known.hint : (hint ?? known?.hint)
   if (known) return new PgqrsError(known.code, sentence(message), options(better))
   if (code === undefined && closedText.test(message ?? ''))
     return new PgqrsError('CLOSED', 'The connection to pgqrs is closed.', {

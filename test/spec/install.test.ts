@@ -166,6 +166,42 @@ describe('a schema that is newer than the library', () => {
   })
 })
 
+describe('a schema that is newer, and says that this library still works with it', () => {
+  const newer = async (...worksWith: number[]) => {
+    const admin = await adminOf()
+    const { version } = await admin.install()
+    for (const [n, works] of worksWith.entries())
+      await outside.query(
+        `insert into pgqrs_migrations (version, name, checksum, applied_by, works_with) values ($1, 'later', 'x', 'pgqrs 7.8.9', $2)`,
+        [version + 1 + n, version + works],
+      )
+    return version
+  }
+
+  test('is worked with: a rolling deploy lets the release before start again', async () => {
+    const version = await newer(0, -1)
+    await using pgqrs = await connect(database.dsn)
+    const queue = await pgqrs.admin.createQueue('q')
+    await queue.enqueue(1)
+    expect((await queue.read())[0]?.payload).toBe(1)
+    expect(await pgqrs.admin.install()).toEqual({ version: version + 2, applied: [] })
+  })
+
+  test('is not verified: what it should be like, only the newer one knows', async () => {
+    await newer(0)
+    await using pgqrs = await connect(database.dsn)
+    await expect(pgqrs.admin.verify()).rejects.toMatchObject({
+      code: 'SCHEMA_NEWER',
+      hint: expect.stringContaining('7.8.9'),
+    })
+  })
+
+  test('is refused where one of the newer steps does not say so', async () => {
+    await newer(0, 1)
+    await expect(connect(database.dsn)).rejects.toMatchObject({ code: 'SCHEMA_NEWER' })
+  })
+})
+
 describe('a schema that is not as it was made', () => {
   test('is refused by install: another checksum, or a missing step', async () => {
     const admin = await adminOf()

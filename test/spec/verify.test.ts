@@ -77,6 +77,17 @@ describe('verify', () => {
     ],
     ['a function', 'drop function pgqrs_enqueue', 'pgqrs_enqueue'],
     [
+      'the text of a function',
+      `do $$ begin execute replace(pg_get_functiondef('pgqrs_delete_held'::regproc), 'm.leased_until is not null', 'true'); end $$`,
+      'function pgqrs_delete_held',
+    ],
+    [
+      'the rights with which a function runs',
+      'alter function pgqrs_archive_held security definer',
+      'function pgqrs_archive_held',
+    ],
+    ['the settings of a function', 'alter function pgqrs_claim reset enable_sort', 'function pgqrs_claim'],
+    [
       'a function of the owner that everybody may call',
       'grant execute on function pgqrs_postpone to public',
       'pgqrs_postpone',

@@ -154,6 +154,17 @@ describe('the SQL', () => {
   })
 })
 
+describe('a migration', () => {
+  it('says from the third on with which libraries it works', () => {
+    const silent = readdirSync(join(root, 'sql', 'migrations'))
+      .filter((file) => file > '0003')
+      .filter(
+        (file) => !/^-- works-with: \d+\n/.test(readFileSync(join(root, 'sql', 'migrations', file), 'utf8')),
+      )
+    expect(silent).toEqual([])
+  })
+})
+
 describe('the generated SQL module', () => {
   it('is what sql/ says', () => {
     expect(textOf('database/sql.generated.ts')).toBe(renderSql())

@@ -1,7 +1,8 @@
 // pgqrs install, uninstall, verify: the tables in the database.
 import { createInterface } from 'node:readline/promises'
 import type { Command } from 'commander'
-import { PgqrsError } from '../../index.js'
+import { type InstallOptions, PgqrsError } from '../../index.js'
+import * as read from '../arguments.js'
 import { examples } from '../examples.js'
 import { Failure } from '../failure.js'
 import { connected } from '../session.js'
@@ -11,6 +12,11 @@ export function addInstallation(pgqrs: Command): void {
     .command('install')
     .description('Install the tables, or bring them up to date')
     .option('--create-schema', 'make the schema where it is not there')
+    .option(
+      '--timeout <time>',
+      'while others hold locks, try again for so long: seconds, or as 5m (default: 60)',
+      timeout,
+    )
     .addHelpText('after', examples('pgqrs install', 'pgqrs --schema pgqrs install --create-schema'))
     .action(install)
   pgqrs
@@ -26,9 +32,11 @@ export function addInstallation(pgqrs: Command): void {
     .action(verify)
 }
 
-const install = connected(async ({ admin, output }, options: { createSchema?: boolean }) => {
+const timeout = read.duration('--timeout')
+
+const install = connected(async ({ admin, output }, options: InstallOptions) => {
   const { schema } = admin.config
-  const done = await admin.install({ createSchema: options.createSchema === true })
+  const done = await admin.install(options)
   const was = done.applied.length === 0 ? 'is up to date already' : 'is installed'
   await output.result({ schema, ...done }, `pgqrs ${was} in the schema '${schema}', version ${done.version}.`)
 })
