@@ -40,6 +40,9 @@ export interface UnexpectedEnd {
   why: string
 }
 
+/** After which a process that has ended by itself is followed by another. */
+const restartMs = 1_000
+
 const file = (role: Role) =>
   new URL(`./programs/${role}${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url)
 
@@ -47,6 +50,7 @@ export class Crew {
   readonly unexpected: UnexpectedEnd[] = []
   readonly #settings: CrewSettings
   readonly #members = new Map<string, Member>()
+  #over = false
   readonly #ending = new WeakSet<RunningProcess<ProgramSays>>()
 
   constructor(settings: CrewSettings) {
@@ -123,6 +127,7 @@ export class Crew {
 
   /** Ends those of a role in an orderly way. */
   async stop(role: Role): Promise<void> {
+    this.#over = true
     const members = [...this.#members.values()].filter((member) => member.role === role)
     await Promise.all(
       members.map(async ({ child }) => {
@@ -134,6 +139,7 @@ export class Crew {
   }
 
   async killAll(): Promise<void> {
+    this.#over = true
     for (const { child } of this.#members.values()) {
       this.#ending.add(child)
       child.kill('SIGKILL')
@@ -168,10 +174,20 @@ export class Crew {
         if (this.#ending.has(child)) return
         const why = `${signal ?? `exit code ${code}`}: ${child.stderr().trim().slice(-600)}`
         this.unexpected.push({ program: name, run, at: machineTime(), why })
+        this.#supervise(name)
       },
       (error) => this.unexpected.push({ program: name, run, at: machineTime(), why: String(error) }),
     )
     return child
+  }
+
+  /** Another process after a moment, as whoever looks after processes does it. */
+  #supervise(name: string): void {
+    const again = async () => {
+      // Not while a fault has it in its hands, and not when the run is over.
+      if (!this.#over && this.#members.has(name)) await this.alone(name, () => this.replace(name))
+    }
+    setTimeout(() => again().catch(() => {}), restartMs).unref()
   }
 
   #clockOf(name: string): string {

@@ -468,7 +468,7 @@ describe('the judge', () => {
     without(it.audit, ({ id }) => id === '3' || id === '4')
     const next = { ...it.faults[0]!, n: 2, beganAt: 220, endedAt: 1_200, holders: [], programs: ['worker 2'] }
     it.faults.push(next)
-    expect(verdictOn(it).recoveries[0]?.backMs).toBe(11)
+    expect(verdictOn(it).recoveries[0]?.backMs).toBe(1)
   })
 })
 

@@ -76,13 +76,14 @@ function backOf(
   return { backMs, violations }
 }
 
-/** When each program had an answer that it wanted. */
-function successesOf({ evidence, operations, told }: Books): Map<string, number[]> {
+/** When each program had an answer that it wanted: something to do, or that it was done. */
+function successesOf({ evidence, operations, told, began }: Books): Map<string, number[]> {
   const times = new Map<string, number[]>()
   for (const { program } of evidence.history) times.set(program, [])
   for (const { program, ackedAt } of operations) if (ackedAt !== undefined) times.get(program)?.push(ackedAt)
   for (const { program, at, how } of told)
     if (how !== 'refused' && how !== 'lost') times.get(program)?.push(at)
+  for (const { program, at } of began) times.get(program)?.push(at)
   for (const list of times.values()) list.sort((a, b) => a - b)
   return times
 }
