@@ -1,5 +1,6 @@
 // What a run can be told, with its defaults and bounds.
 
+import type { PostgresBinaries } from '../postgres/index.js'
 import { PgqrsError } from '../words/errors.js'
 import { checkOptions, didYouMean, wholeNumber } from '../words/options.js'
 import { type FaultFamily, faultFamilies } from './plan.js'
@@ -41,6 +42,8 @@ export interface ChaosOptions {
   environment?: Readonly<Record<string, string>>
   /** For the same: of the run's own server. */
   serverSettings?: Readonly<Record<string, string>>
+  /** Which server to run. Default: the one of the project, or the one installed beside pgqrs. */
+  binaries?: PostgresBinaries
 }
 
 export interface ChaosSettings extends ChaosOptions {
@@ -69,6 +72,7 @@ const known: readonly (keyof ChaosOptions)[] = [
   'breakIt',
   'environment',
   'serverSettings',
+  'binaries',
 ]
 /** Less leaves no time between the faults and the end. */
 export const leastMinutes = 0.1

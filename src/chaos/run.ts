@@ -8,9 +8,11 @@ import { setTimeout } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import pg from 'pg'
 import { Database } from '../database/database.js'
+import { binariesNear } from '../postgres/index.js'
+import { PgqrsError } from '../words/errors.js'
 import { Crew, findFaketime, type Role } from './crew.js'
 import { evidenceOf } from './evidence.js'
-import { machineTime } from './history.js'
+import { machineTime, readHistory } from './history.js'
 import type { Evidence, FaultRecord } from './judge/evidence.js'
 import { judge, type Verdict } from './judge/judge.js'
 import { type ChaosOptions, type ChaosSettings, chaosSettings } from './options.js'
@@ -59,6 +61,7 @@ export async function runChaos(options: ChaosOptions = {}): Promise<ChaosResult>
 
 async function runWith(settings: ChaosSettings, ends: Ends): Promise<ChaosResult> {
   const { signal } = settings
+  const history = historyFolder(settings, ends)
   const site = await makeSite(settings)
   ends.defer(() => site.close())
   const system = await systemOf(settings)
@@ -67,10 +70,6 @@ async function runWith(settings: ChaosSettings, ends: Ends): Promise<ChaosResult
   const place = await makePlace(site, settings, ends)
   for (const { family, why } of skipped) settings.progress?.({ skipped: family, why })
   await installIn(place, system, settings)
-  const history = settings.history ?? mkdtempSync(join(tmpdir(), 'pgqrs-chaos-history-'))
-  mkdirSync(history, { recursive: true })
-  if (settings.history === undefined)
-    ends.defer(() => rmSync(history, { recursive: true, force: true, maxRetries: 5 }))
   await settings.breakIt?.(place)
   const application = place.schema
   const crew = new Crew({
@@ -173,10 +172,28 @@ async function systemOf(settings: ChaosSettings): Promise<System> {
   return system
 }
 
-function makeSite({ dsn, faults, serverSettings }: ChaosSettings): Promise<Site> {
+function historyFolder({ history }: ChaosSettings, ends: Ends): string {
+  if (history === undefined) {
+    const folder = mkdtempSync(join(tmpdir(), 'pgqrs-chaos-history-'))
+    ends.defer(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }))
+    return folder
+  }
+  mkdirSync(history, { recursive: true })
+  if (readHistory(history).length === 0) return resolve(history)
+  throw new PgqrsError('ARGUMENT_INVALID', `history: ${history} has the history of another run.`, {
+    hint: 'Give an empty folder.',
+  })
+}
+
+function makeSite({ dsn, faults, serverSettings = {}, binaries }: ChaosSettings): Promise<Site> {
   if (dsn !== undefined) return userSite(dsn)
-  const server = serverSettings === undefined ? {} : { settings: serverSettings }
-  return ownSite({ fillable: faults.includes('disk'), pooled: faults.includes('pooler'), ...server })
+  const [fillable, pooled] = [faults.includes('disk'), faults.includes('pooler')]
+  return ownSite({
+    fillable,
+    pooled,
+    settings: serverSettings,
+    binaries: binaries ?? binariesNear(process.cwd()),
+  })
 }
 
 function possible(settings: ChaosSettings, site: Site, system: System, clocks: string | undefined) {

@@ -3,7 +3,6 @@
 
 import { join } from 'node:path'
 import {
-  binariesNear,
   copyForStandby,
   type Disk,
   hasPgBouncer,
@@ -64,7 +63,8 @@ const later = (ms: number) => new Promise((done) => setTimeout(done, ms))
 export async function ownSite(options: {
   fillable: boolean
   pooled: boolean
-  settings?: Readonly<Record<string, string>>
+  settings: Readonly<Record<string, string>>
+  binaries: PostgresBinaries
 }): Promise<Site> {
   const disk = makeDisk(options.fillable)
   const closing: (() => unknown)[] = []
@@ -73,8 +73,7 @@ export async function ownSite(options: {
     disk.remove()
   }
   try {
-    const binaries = binariesNear(process.cwd())
-    const servers = new Servers(disk, binaries, { ...settings, ...options.settings })
+    const servers = new Servers(disk, options.binaries, { ...settings, ...options.settings })
     closing.push(() => servers.stop())
     const first = await servers.begin()
     const network = await Network.start(first.dsn, struck)

@@ -1,6 +1,6 @@
 // pgqrs chaos as people run it, on a database of their own: it passes, tells, and leaves nothing behind.
 
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import pg from 'pg'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -104,6 +104,14 @@ describe('pgqrs chaos, called wrongly, does nothing and says what is right', () 
     expect(code).toBe(2)
     expect(stderr).toContain(message)
     expect(stderr).toContain(hint)
+  })
+
+  test('a folder with the history of another run', async () => {
+    const history = ownFolder()
+    writeFileSync(join(history, 'worker-1.1.jsonl'), '')
+    const { code, stderr } = await pgqrs(['chaos', '--history', history])
+    expect(code).toBe(2)
+    expect(stderr).toContain('has the history of another run')
   })
 
   test('a database that cannot be reached', async () => {

@@ -78,7 +78,7 @@ export const effectsWithTheirSettle: Rule = {
   name: 'effects with their settle',
   promise: 'what a handler wrote in tx is there if and only if that attempt settled the message, and once',
   skip: ({ evidence }) =>
-    evidence.offers.handlerTransactions ? undefined : 'it offers no transaction that settles',
+    evidence.offers.handlerTransactions ? undefined : 'its adapter has no transaction that settles',
   find({ evidence, events }) {
     const { effects } = evidence
     const violations: string[] = []
