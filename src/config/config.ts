@@ -21,6 +21,7 @@ export class Config implements ConfigValues {
   readonly schema!: string
   readonly maxConnections!: number
   readonly connectionTimeoutSeconds!: number
+  readonly callTimeoutSeconds!: number
   readonly defaultLockTimeSeconds!: number
   readonly defaultMaxBatchSize!: number
   readonly preparedStatements!: 'auto' | 'on' | 'off'

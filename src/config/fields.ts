@@ -22,6 +22,8 @@ export interface ConfigValues {
   maxConnections: number
   /** Seconds to wait for a connection. Default 30. */
   connectionTimeoutSeconds: number
+  /** Seconds that a call may wait for the database's answer. Default 60. Calls with `{ tx }` wait as your client does. */
+  callTimeoutSeconds: number
   /** Seconds that a dequeued message is leased for, unless the call says otherwise. Default 5. */
   defaultLockTimeSeconds: number
   /** Messages of a `dequeueBatch()` or `read()` without a count. Default 100. */
@@ -136,6 +138,12 @@ export const fields: Record<FieldName, Field> = {
     file: 'connection_timeout_seconds',
     environment: 'PGQRS_CONNECTION_TIMEOUT',
     fallback: 30,
+    read: positive(86_400),
+  },
+  callTimeoutSeconds: {
+    file: 'call_timeout_seconds',
+    environment: 'PGQRS_CALL_TIMEOUT',
+    fallback: 60,
     read: positive(86_400),
   },
   defaultLockTimeSeconds: {

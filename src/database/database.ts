@@ -37,10 +37,16 @@ export interface Defaults {
   readonly schema: string
   readonly defaultLockTimeSeconds: number
   readonly defaultMaxBatchSize: number
+  readonly callTimeoutSeconds: number
   readonly preparedStatements?: 'auto' | 'on' | 'off'
 }
 
-const builtIn: Defaults = { schema: 'public', defaultLockTimeSeconds: 5, defaultMaxBatchSize: 100 }
+const builtIn: Defaults = {
+  schema: 'public',
+  defaultLockTimeSeconds: 5,
+  defaultMaxBatchSize: 100,
+  callTimeoutSeconds: 60,
+}
 const notifyTimeoutMs = 10_000
 const rider = Symbol.for('pgqrs.database')
 
@@ -100,8 +106,9 @@ export class Database implements Session {
     if (!(rider in pool)) Object.defineProperty(pool, rider, { value: this })
   }
 
+  /** With the limit of the configuration: without one, a call on a connection that is dead would wait for ever. */
   run(name: StatementName, values: readonly unknown[] = []): Promise<Row[]> {
-    return this.driver.run(this.#statement(name), values)
+    return this.driver.run(this.#statement(name), values, this.defaults.callTimeoutSeconds * 1_000)
   }
 
   /** The text of a statement as it is sent: for the benchmark, which runs some without the driver. */

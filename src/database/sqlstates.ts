@@ -14,6 +14,8 @@ interface ServerError {
 const unavailable = 'Check that the server runs and that host, port, user and password in the DSN are right.'
 const busy =
   'All connections of the pool may be in use (maxConnections): give clients back, or raise it. Else check that the server answers.'
+const late =
+  'Check the network and the server, and look for a transaction that holds a lock; or allow more time: callTimeoutSeconds, of a worker callTimeout.'
 const notInstalled = 'Install it: pgqrs install (with --schema NAME for another schema), or admin.install().'
 
 const bySqlstate: Record<string, { code: ErrorCode; hint?: string }> = {
@@ -53,6 +55,7 @@ const connectionCodes =
 // Texts of `pg` for errors that have no code.
 const connectionTexts =
   /Query read timeout|Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|connection is closed|Client was closed|not queryable|server does not support SSL|SASL|password must be a string/i
+const lateTexts = /Query read timeout/i
 const closedText = /pool after calling end/i
 
 /** Whether the connection, not the statement, is what failed; such a connection is never used again. */
@@ -100,6 +103,12 @@ export function translate(error: unknown): PgqrsError {
       'DATABASE_UNAVAILABLE',
       'No connection became free, or could be made, in time.',
       options(busy),
+    )
+  if (code === undefined && lateTexts.test(message ?? ''))
+    return new PgqrsError(
+      'DATABASE_UNAVAILABLE',
+      'The database has not answered in time. Whether it has done what was asked is not known.',
+      options(late),
     )
   if (isConnectionError(error) || /^28/.test(code ?? ''))
     return new PgqrsError(

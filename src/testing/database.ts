@@ -37,6 +37,7 @@ const known: readonly (keyof TestDatabaseOptions)[] = [
   'schema',
   'maxConnections',
   'connectionTimeoutSeconds',
+  'callTimeoutSeconds',
   'defaultLockTimeSeconds',
   'defaultMaxBatchSize',
   'preparedStatements',

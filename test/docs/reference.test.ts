@@ -46,7 +46,7 @@ describe('docs/configuration.md', () => {
     ] as const
   })
 
-  test('says the bounds of the numbers', () => expect(bounded).toHaveLength(4))
+  test('says the bounds of the numbers', () => expect(bounded).toHaveLength(5))
 
   test.each(bounded)('says the bounds of %s: %s', (name, _, good, bad) => {
     for (const value of good) expect(readField(name, value, 'a test')).toBe(value)

@@ -79,6 +79,17 @@ const reference: [
     ['0', '-1', 'soon'],
   ],
   [
+    'callTimeoutSeconds',
+    'call_timeout_seconds',
+    'PGQRS_CALL_TIMEOUT',
+    60,
+    [
+      ['30', 30],
+      ['0.5', 0.5],
+    ],
+    ['0', '-1', 'soon'],
+  ],
+  [
     'defaultLockTimeSeconds',
     'default_lock_time_seconds',
     'PGQRS_DEFAULT_LOCK_TIME',
