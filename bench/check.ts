@@ -15,6 +15,8 @@ const options = new Command('npm run bench:check --')
   .parse()
   .opts<{ against?: string; tolerance: number; scenario?: number[] }>()
 
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(130))
+
 const committed = (name: string) => fileURLToPath(new URL(`./results/${name}.json`, import.meta.url))
 const against =
   options.against ??

@@ -10,6 +10,8 @@ import { play } from './runs.js'
 import { markdownOf } from './table.js'
 
 const { values } = parsed()
+// What is to be cleaned up at the end of the process is cleaned up then, too.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(130))
 const begun = machine()
 const bar = process.stderr.isTTY
   ? new SingleBar(
@@ -51,15 +53,22 @@ process.stdout.write(`${markdown}\n`)
 if (values.record) {
   // The full result is for readers; the quick one is what npm run bench:check holds quick runs against.
   const name = `bench/results/${libraryVersion}${values.scale === 1 ? '' : '-quick'}`
-  save(`${name}.json`, `${JSON.stringify(report, null, 1)}\n`)
+  save(`${name}.json`, jsonOf(report))
   if (values.scale === 1) {
     save(`${name}.md`, `${markdown}\n`)
     save(`${name}.html`, reportPage(report))
   }
 }
-if (values.json) save(values.json, `${JSON.stringify(report, null, 1)}\n`)
+if (values.json) save(values.json, jsonOf(report))
 if (values.markdown) save(values.markdown, `${markdown}\n`)
 if (values.report) save(values.report, reportPage(report))
+
+/** More digits than six were never measured. */
+function jsonOf(whole: Report): string {
+  const rounded = (_: string, value: unknown) =>
+    typeof value === 'number' ? Number(value.toPrecision(6)) : value
+  return `${JSON.stringify(whole, rounded, 1)}\n`
+}
 
 function save(path: string, text: string): void {
   mkdirSync(dirname(path), { recursive: true })

@@ -64,7 +64,10 @@ export async function startRedis(durable: boolean): Promise<RedisServer | null> 
   const base = existsSync(shipped) ? [`include ${shipped}`] : []
   writeFileSync(join(folder, 'redis.conf'), [...base, ...own, ''].join('\n'))
   const child = spawn(program, [join(folder, 'redis.conf')], { stdio: 'ignore' })
-  const end = () => child.kill('SIGKILL')
+  const end = () => {
+    child.kill('SIGKILL')
+    rmSync(folder, { recursive: true, force: true })
+  }
   process.on('exit', end)
   const stop = async () => {
     process.off('exit', end)
