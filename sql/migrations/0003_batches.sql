@@ -29,6 +29,53 @@ begin
 end
 $pgqrs$;
 
+-- Waits for an advisory lock, and no longer than so.
+create function :"schema".pgqrs_wait_for_turn(p_class integer, p_key integer, p_ms integer) returns void
+language plpgsql set search_path = pg_catalog, pg_temp
+as $pgqrs$
+begin
+  perform set_config('lock_timeout', p_ms::text, true);
+  perform pg_advisory_xact_lock(p_class, p_key);
+exception
+  when lock_not_available then
+end
+$pgqrs$;
+
+-- From where on messages are free, at or after a mark: those between are taken for leased, as they are where consumers
+-- claim in the order of delivery. Looks at some twenty of them. A hint: what is free between is found from the head.
+create function :"schema".pgqrs_beyond_leased(
+  p_queue_id bigint, p_priority integer, p_mark timestamptz, p_now timestamptz
+) returns timestamptz
+language plpgsql set search_path = pg_catalog, pg_temp
+set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off
+set plan_cache_mode = force_generic_plan
+as $pgqrs$
+declare
+  v_low timestamptz := p_mark;
+  v_high timestamptz := p_now;
+  v_middle timestamptz := p_mark;
+  v_due timestamptz;
+  v_leased boolean;
+begin
+  loop
+    select m.due_at, coalesce(m.leased_until > p_now, false) into v_due, v_leased
+      from :"schema".pgqrs_messages m
+      where m.queue_id = p_queue_id and m.priority = p_priority and m.due_at >= v_middle and m.due_at <= v_high
+      order by m.due_at, m.id limit 1;
+    if v_leased then
+      v_low := v_due;
+    else
+      -- The mark itself, most of the time.
+      exit when v_middle = p_mark;
+      v_high := v_middle;
+    end if;
+    exit when v_high - v_low < interval '1 millisecond';
+    v_middle := v_low + (v_high - v_low) / 2;
+  end loop;
+  return v_low;
+end
+$pgqrs$;
+
 -- Leases up to p_count messages that are due, in the order of delivery: priority, due_at, id. Gives a row for each
 -- run of them that has one priority, in this order, with
 --   ids, attempts, max_attempts  an element for each message
@@ -41,13 +88,18 @@ $pgqrs$;
 -- The priorities that are there are looked up one by one (a loose index scan), so that the delayed messages of
 -- one priority are never walked on the way to the next. Where p_priorities is given, only these are looked at,
 -- each from its mark in p_marks on: a hint by which a consumer does not walk again, from the head, the dead rows
--- that somebody's old snapshot keeps, or the rows that others have leased.
+-- that somebody's old snapshot keeps, or the rows that others have leased. What others have leased since, behind the
+-- mark, is passed over too (pgqrs_beyond_leased).
+--
+-- Many claims at once would try the same rows, and walk over each other's locks. With p_turn_ms they go one after the
+-- other: each waits so long at most, then goes without; null: at once. Only for claims that are a transaction of
+-- their own.
 --
 -- It takes fewer than p_count where their payloads are long: about 16 MB together, so that neither side runs out of
 -- memory. A message whose attempts are used up and whose lease has run out goes to the dead letters instead.
 create function :"schema".pgqrs_claim_batch(
   p_queue text, p_count integer, p_lease_ms bigint, p_worker_id bigint,
-  p_priorities integer[], p_marks timestamptz[]
+  p_priorities integer[], p_marks timestamptz[], p_turn_ms integer
 ) returns table (
   queue_id bigint, priority integer, leased_until timestamptz, dequeued_at timestamptz, walked bigint,
   ids bigint[], attempts integer[], max_attempts integer[], due double precision[], enqueued double precision[],
@@ -89,6 +141,10 @@ begin
   if v_paused then
     return;
   end if;
+  if p_turn_ms is not null and not pg_try_advisory_xact_lock(v_index::integer, queue_id::integer) and p_turn_ms > 0 then
+    perform :"schema".pgqrs_wait_for_turn(v_index::integer, queue_id::integer, p_turn_ms);
+    v_now := clock_timestamp();
+  end if;
   dequeued_at := v_now;
 
   while v_left > 0 loop
@@ -102,7 +158,7 @@ begin
       v_step := v_step + 1;
       exit when v_step > cardinality(p_priorities);
       v_priority := p_priorities[v_step];
-      v_mark := p_marks[v_step];
+      v_mark := :"schema".pgqrs_beyond_leased(queue_id, v_priority::integer, p_marks[v_step], v_now);
     end if;
     priority := v_priority;
 
@@ -189,19 +245,27 @@ returns table (
   ids bigint[], attempts integer[], max_attempts integer[], due double precision[], enqueued double precision[],
   payloads text, details json, cut boolean
 )
-language plpgsql set search_path = pg_catalog, pg_temp as $pgqrs$
+language plpgsql set search_path = pg_catalog, pg_temp
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+as $pgqrs$
 #variable_conflict use_column
 declare
   v_one jsonb;
 begin
-  for v_one in select e.value from jsonb_array_elements(p_wanted) e loop
-    if exists (select from :"schema".pgqrs_queues q where q.name = v_one->>'q') then
-      return query select c.* from :"schema".pgqrs_claim_batch(
-        v_one->>'q', (v_one->>'n')::integer, (v_one->>'l')::bigint, (v_one->>'w')::bigint,
-        case when v_one ? 'p' then array(select p.value::integer from jsonb_array_elements_text(v_one->'p') p) end,
-        case when v_one ? 'm' then array(select p.value::timestamptz from jsonb_array_elements_text(v_one->'m') p) end
-      ) c;
-    end if;
+  for v_one in
+    -- Most of many are empty: one probe of the index for each.
+    select e.value from jsonb_array_elements(p_wanted) with ordinality e(value, n)
+    join :"schema".pgqrs_queues q on q.name = e.value->>'q'
+    where exists (select from :"schema".pgqrs_messages m where m.queue_id = q.id)
+    order by e.n
+  loop
+    return query select c.* from :"schema".pgqrs_claim_batch(
+      v_one->>'q', (v_one->>'n')::integer, (v_one->>'l')::bigint, (v_one->>'w')::bigint,
+      case when v_one ? 'p' then array(select p.value::integer from jsonb_array_elements_text(v_one->'p') p) end,
+      case when v_one ? 'm' then array(select p.value::timestamptz from jsonb_array_elements_text(v_one->'m') p) end,
+      -- Of several queues none is waited for: another claim may wait for them in another order.
+      0
+    ) c;
   end loop;
 end
 $pgqrs$;

@@ -7,7 +7,7 @@ from :"schema".pgqrs_enqueue_batch($1::text, $2::text::jsonb)
 group by queue_id, enqueued_at
 
 -- name: claim
-select * from :"schema".pgqrs_claim_batch($1::text, $2::integer, $3::bigint, $4::bigint, $5::integer[], $6::timestamptz[])
+select * from :"schema".pgqrs_claim_batch($1::text, $2::integer, $3::bigint, $4::bigint, $5::integer[], $6::timestamptz[], $7::integer)
 
 -- name: claimType
 select * from :"schema".pgqrs_claim_type($1::text, $2::integer, $3::bigint, $4::bigint, $5::text)

@@ -224,7 +224,12 @@ export class Consumer<Output = unknown, Input = Output> {
   async #claimFrom(session: Session, values: unknown[]): Promise<Message<Output>[]> {
     const start = this.#head.start()
     const begun = performance.now()
-    const claimed = (await session.run('claim', [...values, start.priorities, start.marks])) as Claimed[]
+    const claimed = (await session.run('claim', [
+      ...values,
+      start.priorities,
+      start.marks,
+      null,
+    ])) as Claimed[]
     this.#head.found(start, claimed, performance.now() - begun)
     return claimed.flatMap((row) => messagesOf<Output>(row, this.#workerId))
   }

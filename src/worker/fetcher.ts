@@ -10,16 +10,27 @@ import type { Lane } from './lane.js'
 
 export interface Fetching {
   readonly pollMs: number
-  /** A lane has got messages. */
-  filled(): void
+  /** These lanes have got messages. */
+  filled(lanes: readonly Lane[]): void
   /** A look for messages has ended, with some or none. */
   looked(): void
 }
 
 const longestSleepMs = 60_000
 const betweenAsksMs = 50
+/** A claim waits so long for those of other workers on its queue. */
+const turnMs = 1_000
 /** When the next message is due is asked again after so long, though nobody said that it has changed. */
-const askAgainMs = 5_000
+const askAgainMs = 15_000
+/** Of several queues, so many in one statement, */
+const lanesTogether = 250
+/** and so many messages here of all of them, beyond those for which there is a free slot. */
+const aheadTogether = 2_000
+
+interface Wanting {
+  lane: Lane
+  count: number
+}
 
 export class Fetcher {
   readonly #lanes: readonly Lane[]
@@ -33,6 +44,8 @@ export class Fetcher {
   #dueAt = Number.POSITIVE_INFINITY
   #changed = true
   #asking = false
+  /** The lane that is asked for first. */
+  #next = 0
   #askedAt = Number.NEGATIVE_INFINITY
 
   constructor(lanes: readonly Lane[], calls: Calls, reporter: Reporter, fetching: Fetching) {
@@ -82,42 +95,70 @@ export class Fetcher {
     const { signal } = this.#stopped
     this.#keepPolling()
     while (!signal.aborted) {
-      const wanting = this.#lanes.filter((lane) => lane.wants() > 0)
+      const wanting = this.#wanting()
       if (wanting.length === 0) {
         await this.#sleep()
         continue
       }
       try {
         await this.#calls.persistently(() => this.#fetch(wanting), { until: signal })
-        if (wanting.some((lane) => lane.dry)) await this.#askWhenDue()
+        if (wanting.some(({ lane }) => lane.dry)) await this.#askWhenDue()
       } catch (error) {
         if (signal.aborted) return
-        for (const lane of wanting) lane.dry = true
+        for (const { lane } of wanting) lane.dry = true
         if (!isPassing(error)) this.#reporter.tell('error', error)
       }
     }
   }
 
-  async #fetch(lanes: readonly Lane[]): Promise<void> {
+  /** Which lanes to ask for how many, each in its turn where it would be too much for one statement. */
+  #wanting(): Wanting[] {
+    if (this.#lanes.length === 1) {
+      const [lane] = this.#lanes as [Lane]
+      const count = lane.wants()
+      return count > 0 ? [{ lane, count }] : []
+    }
+    let room = aheadTogether
+    for (const lane of this.#lanes) room -= lane.waitingCount
+    const wanting: Wanting[] = []
+    for (let i = 0; i < this.#lanes.length && wanting.length < lanesTogether; i++) {
+      const lane = this.#lanes[(this.#next + i) % this.#lanes.length] as Lane
+      const count = Math.min(lane.wants(), Math.max(room, lane.idleSlots))
+      if (count <= 0) continue
+      room -= count
+      wanting.push({ lane, count })
+    }
+    const last = wanting[wanting.length - 1]
+    if (last !== undefined) this.#next = this.#lanes.indexOf(last.lane) + 1
+    return wanting
+  }
+
+  async #fetch(wanting: readonly Wanting[]): Promise<void> {
     const asked = performance.now()
-    const wanted = lanes.map((lane) => ({
+    const wanted = wanting.map(({ lane, count }) => ({
       lane,
-      count: lane.wants(),
+      count,
       start: lane.start(),
       stirred: lane.stirred,
     }))
     const rows = await this.#claim(wanted)
+    const lanes = wanting.map(({ lane }) => lane)
     const took = performance.now() - asked
-    if (rows.some((row) => !lanes.some(({ info }) => info?.id === row.queue_id))) await this.#findAgain(lanes)
+    const known = new Set(lanes.map(({ info }) => info?.id))
+    if (rows.some((row) => !known.has(row.queue_id))) await this.#findAgain(lanes)
+    const byQueue = new Map<string, Claimed[]>()
+    for (const row of rows) byQueue.set(row.queue_id, [...(byQueue.get(row.queue_id) ?? []), row])
+    const filled: Lane[] = []
     for (const { lane, count, start, stirred } of wanted) {
-      const own = lanes.length === 1 ? rows : rows.filter((row) => row.queue_id === lane.info?.id)
+      const own = lanes.length === 1 ? rows : (byQueue.get(lane.info?.id ?? '') ?? [])
       lane.head.found(start, own, took)
       lane.dry = countOf(own) < count && !own.some(({ cut }) => cut) && lane.stirred === stirred
       if (own.length === 0) continue
       // Counted from before the question: the database counts from later on.
       lane.accept(own, asked + lane.settings.leaseMs)
-      this.#fetching.filled()
+      filled.push(lane)
     }
+    if (filled.length > 0) this.#fetching.filled(filled)
     this.#fetching.looked()
   }
 
@@ -139,7 +180,7 @@ export class Fetcher {
     const { lane, count, start } = one
     try {
       const { priorities, marks } = start
-      const values = [lane.queue, count, lane.settings.leaseMs, lane.workerId, priorities, marks]
+      const values = [lane.queue, count, lane.settings.leaseMs, lane.workerId, priorities, marks, turnMs]
       return (await session.run('claim', values)) as Claimed[]
     } catch (error) {
       // Deleted under the worker: it waits for the queue to be there again.

@@ -59,13 +59,17 @@ export class Lane {
     return this.dry || this.suspended || this.info === null
   }
 
+  /** Messages that could begin at once. */
+  get idleSlots(): number {
+    return this.freeSlots * this.#perCall - this.waitingCount
+  }
+
   /** How many messages to fetch now; 0 while enough are here, or it would be for a few only. */
   wants(): number {
     if (this.dry || this.suspended || this.info === null) return 0
     const target = this.#slots + this.#ahead()
     const wanted = target - this.running.size - this.waitingCount
-    const idle = this.freeSlots * this.#perCall - this.waitingCount
-    return idle > 0 || wanted * 2 >= target ? Math.max(wanted, 0) : 0
+    return this.idleSlots > 0 || wanted * 2 >= target ? Math.max(wanted, 0) : 0
   }
 
   /** Takes in what a claim found. */
@@ -102,8 +106,11 @@ export class Lane {
   /** The messages of the next call. What was lost while it waited is left out; all of them may be. */
   take(): Held[] {
     const end = Math.min(this.#waiting.length, this.#next + this.#perCall)
-    const taken = this.#waiting.slice(this.#next, end).filter(({ state }) => state === 'waiting')
-    this.#next = end
+    const taken: Held[] = []
+    for (; this.#next < end; this.#next++) {
+      const held = this.#waiting[this.#next] as Held
+      if (held.state === 'waiting') taken.push(held)
+    }
     this.#since = performance.now()
     return taken
   }

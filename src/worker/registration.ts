@@ -11,6 +11,7 @@ import type { Lane } from './lane.js'
 
 const beatMs = 5_000
 const deadAfterMs = 60_000
+const beatsBetweenLooks = 3
 const leaving = new Set(['stopping', 'stopped'])
 
 export class Registration {
@@ -21,6 +22,7 @@ export class Registration {
   /** Something changed: a lane was found, suspended or resumed; or the worker is asked to stop. */
   readonly #changed: (change: 'lanes' | 'stop') => void
   #timer: NodeJS.Timeout | undefined
+  #beats = 0
   #stopped = false
   /** What the worker has decided by itself and not yet said. */
   #decided: 'ready' | 'suspended' | 'stopping' | null = null
@@ -129,12 +131,14 @@ export class Registration {
     // What the worker has decided since comes with the next beat.
     if (this.#decided !== null) return
     await this.#obey(rows)
-    await session.run('markDeadWorkers', [deadAfterMs])
+    // Every living worker looks, so that one of them looks soon.
+    if (this.#beats++ % beatsBetweenLooks === 0) await session.run('markDeadWorkers', [deadAfterMs])
   }
 
   /** Those that were not there yet; and again those whose registration was removed. */
   async #findQueues(rows: readonly Row[]): Promise<void> {
-    for (const lane of this.#lanes) if (!rows.some(({ id }) => id === lane.workerId)) lane.workerId = null
+    const registered = new Set(rows.map(({ id }) => id))
+    for (const lane of this.#lanes) if (!registered.has(lane.workerId)) lane.workerId = null
     if (this.#lanes.every(({ workerId, info }) => workerId !== null && info !== null)) return
     await this.#register()
     this.#changed('lanes')
@@ -143,8 +147,9 @@ export class Registration {
   async #obey(rows: readonly Row[]): Promise<void> {
     const ended: string[] = []
     let changed = false
+    const lanes = new Map(this.#lanes.map((lane) => [lane.workerId, lane]))
     for (const { id, state } of rows) {
-      const lane = this.#lanes.find(({ workerId }) => workerId === id)
+      const lane = lanes.get(id)
       if (lane === undefined) continue
       // Of several queues, one may be left while the others are served.
       if (state === 'stopping' && lane.suspended && lane.running.size + lane.waitingCount === 0)

@@ -85,8 +85,9 @@ export class Worker {
       : null
     this.#fetcher = new Fetcher(this.#lanes, calls, reporter, {
       pollMs: settings.pollMs,
-      filled: () => {
-        this.#giveBackSuspended()
+      filled: (lanes) => {
+        for (const lane of lanes) this.#turns.offer(lane)
+        this.#giveBackSuspended(lanes)
         this.#pump()
       },
       looked: () => this.#checkIdle(),
@@ -229,8 +230,8 @@ export class Worker {
   }
 
   /** Nothing begins in a suspended lane, and what came by a fetch that was under way is for others. */
-  #giveBackSuspended(): void {
-    const suspended = this.#lanes.filter((lane) => lane.suspended && lane.waitingCount > 0)
+  #giveBackSuspended(lanes: readonly Lane[] = this.#lanes): void {
+    const suspended = lanes.filter((lane) => lane.suspended && lane.waitingCount > 0)
     if (suspended.length > 0) void this.#giveBack(suspended)
   }
 
@@ -281,10 +282,10 @@ export class Worker {
   }
 
   #begin(lane: Lane, group: readonly Held[]): void {
-    lane.busy += 1
+    this.#turns.begin(lane)
     for (const held of group) lane.running.add(held)
     const free = () => {
-      lane.busy -= 1
+      this.#turns.end(lane)
       for (const held of group) lane.running.delete(held)
       this.#pump()
       if (lane.wants() > 0) this.#fetcher.look()

@@ -1,5 +1,6 @@
 // Many consumers on one queue: nothing twice, nothing lost.
 
+import pg from 'pg'
 import { expect, test } from 'vitest'
 import { breakFunction } from '../harness/broken.js'
 import { ConsumerProcess } from '../harness/consumers.js'
@@ -33,6 +34,25 @@ test('eight consumers settle each of 20,000 messages once, and lose none', async
   expect(ledger.accepted).toHaveLength(20_000)
   // Otherwise it was no competition.
   expect(shares.filter((share) => share > 0).length).toBeGreaterThan(1)
+})
+
+test('a claim that hangs holds up the other workers of its queue for no longer than a second', async () => {
+  const own = await ownQueue()
+  await fill(own, 10)
+  // What a claim holds whose program does not take its answer.
+  const hung = new pg.Client({ connectionString: own.directDsn })
+  await hung.connect()
+  await hung.query(
+    `select pg_advisory_lock('pgqrs_messages_order'::regclass::oid::int4, id::int4) from pgqrs_queues where name = $1`,
+    [own.queue],
+  )
+  const begun = performance.now()
+  await using worker = own.pgqrs.worker(own.queue, () => {})
+  await eventually(() => worker.counters.succeeded === 10)
+  const ms = performance.now() - begun
+  await hung.end()
+  // It did wait, or the test would show nothing.
+  expect(ms).toBeGreaterThan(500)
 })
 
 test('claims that do not lock what they take are found out', async () => {

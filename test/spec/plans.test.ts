@@ -79,7 +79,7 @@ const cases: Record<string, () => readonly unknown[]> = {
   purgeArchived: () => [at.queue, 100, ['archived']],
   burySpent: () => [at.queue],
   enqueueBatch: () => ['queue_1', '[{"p": 1}, {"p": 2, "d": 1000}]', true],
-  claim: () => ['queue_1', 100, '1000', null, null, null],
+  claim: () => ['queue_1', 100, '1000', null, null, null, null],
   claimType: () => ['queue_1', 10, '1000', null, 't3'],
   claimMany: () => [claimMany()],
   nextDue: () => [['queue_1', 'queue_2']],
@@ -233,7 +233,7 @@ describe('on 75,000 messages and 20,000 archived ones', () => {
   })
 
   test('a claim from a mark on does so too', async () => {
-    const values = ['queue_1', 100, '1000', null, [0, 3], [new Date(Date.now() - 60_000), new Date(0)]]
+    const values = ['queue_1', 100, '1000', null, [0, 3], [new Date(Date.now() - 60_000), new Date(0)], 1_000]
     const explained = await plans.explain('claim', values)
     expect(explained.flatMap((one) => troublesOf(one, 'pgqrs_messages'))).toEqual([])
   })
@@ -244,7 +244,7 @@ test('a plan that was made while the table was empty still finds its messages by
   await it.sql('truncate pgqrs_messages')
   await it.sql('analyze pgqrs_messages')
   const fresh = await explainer(it.directDsn)
-  const claim = () => fresh.explain('claim', ['filled_later', 10, '1000', null, null, null])
+  const claim = () => fresh.explain('claim', ['filled_later', 10, '1000', null, null, null, null])
   // Often enough for every plan to be kept.
   for (let n = 0; n < 10; n++) await claim()
   await it.pgqrs.producer('filled_later').enqueue(0)
