@@ -34,7 +34,7 @@ from :"schema".pgqrs_fail_held($1::bigint[], $2::integer[], $3::text[], $4::bigi
 select array(select h.n from :"schema".pgqrs_renew_held($1::bigint[], $2::integer[], $3::bigint[]) as h(n)) as accepted
 
 -- name: claimMany
-select * from :"schema".pgqrs_claim_batches($1::text::jsonb)
+select * from :"schema".pgqrs_claim_batches($1::text::jsonb, $2::integer)
 
 -- name: nextDue
 select :"schema".pgqrs_next_due($1::text[]) as in_ms

@@ -784,7 +784,7 @@ begin
 end
 $pgqrs$;
 ` },
-  { version: 3, name: 'batches', checksum: 'd64e418d9c237bd0', worksWith: 2, sql: `-- works-with: 2
+  { version: 3, name: 'batches', checksum: '34da2255e137483a', worksWith: 2, sql: `-- works-with: 2
 
 -- Claims and settles by the batch: one row for many messages instead of one for each, which is a third of the
 -- server's time and three quarters of the program's (docs/adr/0010). pgqrs_claim, pgqrs_claim_many,
@@ -1024,8 +1024,9 @@ end
 $pgqrs$;
 
 -- The same for several queues at once: [{"q": queue, "n": count, "l": lease in ms, "w": worker, "p": [priority, ...],
--- "m": [mark, ...]}, ...], in this order. A queue that does not exist is passed over.
-create function :"schema".pgqrs_claim_batches(p_wanted jsonb)
+-- "m": [mark, ...]}, ...], in this order. A queue that does not exist is passed over. It ends when p_most messages are
+-- found, or their payloads are long; then the last row is cut, and the queues after it were not looked at.
+create function :"schema".pgqrs_claim_batches(p_wanted jsonb, p_most integer)
 returns table (
   queue_id bigint, priority integer, leased_until timestamptz, dequeued_at timestamptz, walked bigint,
   ids bigint[], attempts integer[], max_attempts integer[], due double precision[], enqueued double precision[],
@@ -1036,7 +1037,10 @@ set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 as $pgqrs$
 #variable_conflict use_column
 declare
+  v_most_bytes constant bigint := 16777216;
   v_one jsonb;
+  v_count integer := 0;
+  v_bytes bigint := 0;
 begin
   for v_one in
     -- Most of many are empty: one probe of the index for each.
@@ -1045,13 +1049,23 @@ begin
     where exists (select from :"schema".pgqrs_messages m where m.queue_id = q.id)
     order by e.n
   loop
-    return query select c.* from :"schema".pgqrs_claim_batch(
-      v_one->>'q', (v_one->>'n')::integer, (v_one->>'l')::bigint, (v_one->>'w')::bigint,
-      case when v_one ? 'p' then array(select p.value::integer from jsonb_array_elements_text(v_one->'p') p) end,
-      case when v_one ? 'm' then array(select p.value::timestamptz from jsonb_array_elements_text(v_one->'m') p) end,
-      -- Of several queues none is waited for: another claim may wait for them in another order.
-      0
-    ) c;
+    for queue_id, priority, leased_until, dequeued_at, walked, ids, attempts, max_attempts, due, enqueued, payloads,
+      details, cut
+    in
+      select c.* from :"schema".pgqrs_claim_batch(
+        v_one->>'q', (v_one->>'n')::integer, (v_one->>'l')::bigint, (v_one->>'w')::bigint,
+        case when v_one ? 'p' then array(select p.value::integer from jsonb_array_elements_text(v_one->'p') p) end,
+        case when v_one ? 'm' then array(select p.value::timestamptz from jsonb_array_elements_text(v_one->'m') p) end,
+        -- Of several queues none is waited for: another claim may wait for them in another order.
+        0
+      ) c
+    loop
+      v_count := v_count + cardinality(ids);
+      v_bytes := v_bytes + octet_length(payloads);
+      cut := cut or v_count >= p_most or v_bytes >= v_most_bytes;
+      return next;
+    end loop;
+    exit when v_count >= p_most or v_bytes >= v_most_bytes;
   end loop;
 end
 $pgqrs$;
@@ -1926,7 +1940,7 @@ group by queue_id, enqueued_at`,
   coalesce(array_agg(f.n) filter (where f.dead), '{}') as dead
 from :"schema".pgqrs_fail_held($1::bigint[], $2::integer[], $3::text[], $4::bigint[]) as f`,
   renewHeld: `select array(select h.n from :"schema".pgqrs_renew_held($1::bigint[], $2::integer[], $3::bigint[]) as h(n)) as accepted`,
-  claimMany: `select * from :"schema".pgqrs_claim_batches($1::text::jsonb)`,
+  claimMany: `select * from :"schema".pgqrs_claim_batches($1::text::jsonb, $2::integer)`,
   nextDue: `select :"schema".pgqrs_next_due($1::text[]) as in_ms`,
   notify: `select pg_notify(:'channel', q) from unnest($1::text[]) q`,
   listen: `listen :"channel"`,

@@ -25,6 +25,8 @@ export class Ears {
   readonly #news: (queue?: string) => void
   readonly #asked: () => void
   readonly #stopped = new AbortController()
+  /** Whether it is known that notifications arrive. */
+  hears = false
 
   constructor(
     database: Database,
@@ -103,6 +105,7 @@ export class Ears {
       await prove(pooled)
       if (signal.aborted) return
       proven()
+      this.hears = true
       this.#reporter.recovered('listen')
       // What was said while nobody listened.
       this.#news()
@@ -115,6 +118,7 @@ export class Ears {
         })
       }
     } finally {
+      this.hears = false
       signal.removeEventListener('abort', stop)
       await listener.close()
     }

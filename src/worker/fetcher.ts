@@ -9,7 +9,8 @@ import type { Reporter } from './events.js'
 import type { Lane } from './lane.js'
 
 export interface Fetching {
-  readonly pollMs: number
+  /** Looks at least so often; asked before each wait. */
+  pollMs(): number
   /** These lanes have got messages. */
   filled(lanes: readonly Lane[]): void
   /** A look for messages has ended, with some or none. */
@@ -22,10 +23,9 @@ const betweenAsksMs = 50
 const turnMs = 1_000
 /** When the next message is due is asked again after so long, though nobody said that it has changed. */
 const askAgainMs = 15_000
-/** Of several queues, so many in one statement, */
-const lanesTogether = 250
-/** and so many messages here of all of them, beyond those for which there is a free slot. */
-const aheadTogether = 2_000
+/** Of several queues, so many messages are fetched together, and so many wait here for their handlers. */
+const mostTogether = 2_000
+const leastBreadth = 32
 
 interface Wanting {
   lane: Lane
@@ -46,6 +46,8 @@ export class Fetcher {
   #asking = false
   /** The lane that is asked for first. */
   #next = 0
+  /** Of how many lanes it asks for messages in one statement. */
+  #breadth = leastBreadth
   #askedAt = Number.NEGATIVE_INFINITY
 
   constructor(lanes: readonly Lane[], calls: Calls, reporter: Reporter, fetching: Fetching) {
@@ -111,25 +113,22 @@ export class Fetcher {
     }
   }
 
-  /** Which lanes to ask for how many, each in its turn where it would be too much for one statement. */
+  /** Which lanes to ask for how many, the one first whose turn it is. */
   #wanting(): Wanting[] {
     if (this.#lanes.length === 1) {
       const [lane] = this.#lanes as [Lane]
       const count = lane.wants()
       return count > 0 ? [{ lane, count }] : []
     }
-    let room = aheadTogether
+    let room = mostTogether
     for (const lane of this.#lanes) room -= lane.waitingCount
     const wanting: Wanting[] = []
-    for (let i = 0; i < this.#lanes.length && wanting.length < lanesTogether; i++) {
+    for (let i = 0; i < this.#lanes.length && wanting.length < this.#breadth; i++) {
       const lane = this.#lanes[(this.#next + i) % this.#lanes.length] as Lane
+      // Each for all there is room for: most may have nothing, and the statement ends when it has found enough.
       const count = Math.min(lane.wants(), Math.max(room, lane.idleSlots))
-      if (count <= 0) continue
-      room -= count
-      wanting.push({ lane, count })
+      if (count > 0) wanting.push({ lane, count })
     }
-    const last = wanting[wanting.length - 1]
-    if (last !== undefined) this.#next = this.#lanes.indexOf(last.lane) + 1
     return wanting
   }
 
@@ -149,7 +148,14 @@ export class Fetcher {
     const byQueue = new Map<string, Claimed[]>()
     for (const row of rows) byQueue.set(row.queue_id, [...(byQueue.get(row.queue_id) ?? []), row])
     const filled: Lane[] = []
-    for (const { lane, count, start, stirred } of wanted) {
+    // Where it ended before all were looked at, the next fetch begins behind those that were.
+    const last = rows[rows.length - 1]
+    const place = last?.cut === true ? lanes.findIndex(({ info }) => info?.id === last.queue_id) : -1
+    const end = place < 0 ? lanes.length : place
+    // As many as are likely to be looked at, with some to spare.
+    this.#breadth = place < 0 ? Math.min(4 * this.#breadth, 1e6) : Math.max(leastBreadth, 2 * (place + 1))
+    if (place >= 0) this.#next = this.#lanes.indexOf(lanes[end] as Lane) + 1
+    for (const { lane, count, start, stirred } of wanted.slice(0, end + 1)) {
       const own = lanes.length === 1 ? rows : (byQueue.get(lane.info?.id ?? '') ?? [])
       lane.head.found(start, own, took)
       lane.dry = countOf(own) < count && !own.some(({ cut }) => cut) && lane.stirred === stirred
@@ -175,7 +181,7 @@ export class Fetcher {
         w: lane.workerId,
         ...(start.priorities === null ? {} : { p: start.priorities, m: start.marks }),
       }))
-      return (await session.run('claimMany', [JSON.stringify(asked)])) as Claimed[]
+      return (await session.run('claimMany', [JSON.stringify(asked), mostTogether])) as Claimed[]
     }
     const { lane, count, start } = one
     try {
@@ -229,7 +235,7 @@ export class Fetcher {
         this.#stir()
         this.#keepPolling()
       },
-      this.#fetching.pollMs * (0.75 + Math.random() / 4),
+      this.#fetching.pollMs() * (0.75 + Math.random() / 4),
     )
   }
 

@@ -90,7 +90,10 @@ export type ServedQueues<Payloads extends readonly unknown[]> = {
 export interface WorkerOptions extends ServeOptions {
   /** A name that people will know it by. */
   name?: string
-  /** Looks for messages at least so often, with jitter, when nothing wakes it. Default 800 ms, at least 10 ms. */
+  /**
+   * Looks for messages at least so often, with jitter, when nothing wakes it; at least 10 ms. Default 800 ms, and
+   * twice that while it is known that notifications arrive.
+   */
   pollInterval?: Duration
   /** Wakes by LISTEN. Default true; `false` to poll alone. */
   listen?: boolean
@@ -130,7 +133,7 @@ export interface LaneSettings {
 
 export interface WorkerSettings {
   readonly name: string | null
-  readonly pollMs: number
+  readonly poll: { readonly hearingMs: number; readonly deafMs: number }
   readonly listen: boolean
   readonly listenDsn: string | undefined
   readonly callTimeoutMs: number
@@ -173,10 +176,7 @@ export function workerSettings(options: WorkerOptions): WorkerSettings {
         ? null
         : Math.min(durationMs(options.upkeep ?? '10m', 'upkeep', { atLeastMs: 100 }), longestTimerMs / 2),
     name: textOf(options.name, 'name', longestName) ?? null,
-    pollMs: Math.min(
-      durationMs(options.pollInterval ?? 800, 'pollInterval', { atLeastMs: 10 }),
-      longestTimerMs,
-    ),
+    poll: pollOf(options.pollInterval),
     listen: flagOf(options.listen, 'listen') ?? true,
     listenDsn: textOf(options.listenDsn, 'listenDsn'),
     callTimeoutMs: Math.min(
@@ -242,4 +242,12 @@ function batchOf(batch: BatchOptions): { size: number; waitMs: number } {
     size: wholeNumber(batch?.size, 'batch.size', 1, 10_000),
     waitMs: durationMs(batch.wait ?? 0, 'batch.wait'),
   }
+}
+
+const pollDefaultMs = 800
+
+function pollOf(interval: Duration | undefined): WorkerSettings['poll'] {
+  if (interval === undefined) return { hearingMs: 2 * pollDefaultMs, deafMs: pollDefaultMs }
+  const ms = Math.min(durationMs(interval, 'pollInterval', { atLeastMs: 10 }), longestTimerMs)
+  return { hearingMs: ms, deafMs: ms }
 }

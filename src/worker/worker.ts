@@ -84,7 +84,7 @@ export class Worker {
         )
       : null
     this.#fetcher = new Fetcher(this.#lanes, calls, reporter, {
-      pollMs: settings.pollMs,
+      pollMs: () => (this.#ears?.hears ? settings.poll.hearingMs : settings.poll.deafMs),
       filled: (lanes) => {
         for (const lane of lanes) this.#turns.offer(lane)
         this.#giveBackSuspended(lanes)

@@ -81,7 +81,7 @@ const cases: Record<string, () => readonly unknown[]> = {
   enqueueBatch: () => ['queue_1', '[{"p": 1}, {"p": 2, "d": 1000}]', true],
   claim: () => ['queue_1', 100, '1000', null, null, null, null],
   claimType: () => ['queue_1', 10, '1000', null, 't3'],
-  claimMany: () => [claimMany()],
+  claimMany: () => [claimMany(), 100],
   nextDue: () => [['queue_1', 'queue_2']],
   notify: () => [['queue_1']],
   listen: () => [],
