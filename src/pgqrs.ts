@@ -1,5 +1,5 @@
 // The front door: one connection to pgqrs, and from it the producers, the consumers and the admin.
-import { PgqrsAdmin } from './admin/admin.js'
+import { checkConfig, PgqrsAdmin } from './admin/admin.js'
 import { Config } from './config/config.js'
 import { Consumer } from './consumer/consumer.js'
 import type { ConsumerOptions } from './consumer/options.js'
@@ -10,7 +10,8 @@ import { type ResultOptions, resultOf } from './queue/result.js'
 import { PgqrsError } from './words/errors.js'
 import type { IdInput } from './words/id.js'
 import { checkOptions } from './words/options.js'
-import type { QueueDefinition, QueueReference } from './words/queue.js'
+import type { QueueReference } from './words/queue.js'
+import { isA, isList, propertyOf } from './words/shown.js'
 import type {
   BatchHandler,
   BatchOptions,
@@ -41,7 +42,8 @@ export class Pgqrs<Pool = PgqrsAdmin['pool']> {
 
   constructor(admin: PgqrsAdmin<Pool>) {
     this.admin = admin
-    this.#database = Database.of(admin.pool, admin.config)
+    const given = propertyOf(admin, 'config')
+    this.#database = Database.of(propertyOf(admin, 'pool'), isA(given, Config) ? given : {})
   }
 
   get pool(): Pool {
@@ -96,9 +98,10 @@ export class Pgqrs<Pool = PgqrsAdmin['pool']> {
     second?: Handler | BatchHandler | WorkerOptions,
     third?: WorkerOptions,
   ): Worker {
-    if (Array.isArray(first)) return new Worker(this.#database, first, (second as WorkerOptions) ?? {})
+    if (isList(first))
+      return new Worker(this.#database, first, second === undefined ? {} : (second as WorkerOptions))
     const served = { queue: first, handler: second } as Served
-    return new Worker(this.#database, [served], third ?? {})
+    return new Worker(this.#database, [served], third === undefined ? {} : third)
   }
 
   /**
@@ -129,13 +132,14 @@ export class Pgqrs<Pool = PgqrsAdmin['pool']> {
 export async function connect(to?: string | Config): Promise<Pgqrs>
 export async function connect<Pool extends object>(to: PoolOptions<Pool>): Promise<Pgqrs<Pool>>
 export async function connect(to: string | Config | PoolOptions = Config.load()): Promise<Pgqrs<unknown>> {
-  if (typeof to === 'string' || to instanceof Config) return new Pgqrs(await PgqrsAdmin.connect(to))
-  if (typeof to !== 'object' || to === null || !('pool' in to))
+  if (typeof to === 'string' || isA(to, Config)) return new Pgqrs(await PgqrsAdmin.connect(to))
+  if (propertyOf(to, 'pool') === undefined)
     throw new PgqrsError('CONFIG_INVALID', 'connect takes a DSN, a Config, or { pool }.', {
       hint: "Give 'postgresql://…', Config.load(), or { pool } with a Pool of the package pg.",
     })
   checkOptions(to, ['pool', 'schema', 'config'], 'connect')
   // The DSN of a pool is its own business; this one is never connected to.
+  if (to.config !== undefined) checkConfig(to.config)
   const base = to.config ?? Config.fromDsn('postgresql://of-the-pool')
   const config = to.schema === undefined ? base : base.with({ schema: to.schema })
   return new Pgqrs(await PgqrsAdmin.over(to.pool, config))
@@ -143,9 +147,8 @@ export async function connect(to: string | Config | PoolOptions = Config.load())
 
 /** A queue is known by its name, or, where it brings a schema, by its definition. */
 function once<T>(made: Map<Keyed, unknown>, queue: QueueReference, make: () => T): T {
-  const withSchema =
-    typeof queue === 'object' && queue !== null && (queue as QueueDefinition).schema !== undefined
-  const key = withSchema || typeof queue === 'string' ? queue : queue?.name
-  if (!made.has(key)) made.set(key, make())
-  return made.get(key) as T
+  const withSchema = typeof queue === 'object' && queue !== null && propertyOf(queue, 'schema') !== undefined
+  const key = withSchema || typeof queue === 'string' ? queue : propertyOf(queue, 'name')
+  if (!made.has(key as Keyed)) made.set(key as Keyed, make())
+  return made.get(key as Keyed) as T
 }

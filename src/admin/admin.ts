@@ -16,7 +16,8 @@ import { type Duration, durationMs } from '../words/duration.js'
 import { PgqrsError } from '../words/errors.js'
 import type { QueueInfo } from '../words/message.js'
 import { checkQueueName } from '../words/names.js'
-import { checkOptions } from '../words/options.js'
+import { checkOptions, yesOrNo } from '../words/options.js'
+import { isA, shown } from '../words/shown.js'
 import { DeadLetters } from './dead-letters.js'
 import { checkVersion, type Installation, type InstallOptions, install, uninstall } from './installation.js'
 import { allQueuesMetrics, type QueueMetrics, queueMetrics, queueNotFound } from './metrics.js'
@@ -62,10 +63,7 @@ export class PgqrsAdmin<Pool = ReturnType<typeof PgDriver.pool>> {
    */
   static async connect(config: Config | string = Config.load()): Promise<PgqrsAdmin> {
     const loaded = typeof config === 'string' ? Config.fromDsn(config) : config
-    if (!(loaded instanceof Config))
-      throw new PgqrsError('CONFIG_INVALID', 'connect takes a Config or a DSN.', {
-        hint: "Give Config.load(), Config.fromDsn('postgresql://…'), or the DSN itself.",
-      })
+    checkConfig(loaded)
     const admin = new PgqrsAdmin(PgDriver.pool(loaded), loaded, true)
     try {
       await checkVersion(admin.#database)
@@ -78,6 +76,7 @@ export class PgqrsAdmin<Pool = ReturnType<typeof PgDriver.pool>> {
 
   /** On a pool of the program's own, which `close` leaves open. */
   static async over<Pool extends object>(pool: Pool, config: Config): Promise<PgqrsAdmin<Pool>> {
+    checkConfig(config)
     Database.of(pool, config)
     const admin = new PgqrsAdmin(pool, config, false)
     await checkVersion(admin.#database)
@@ -92,6 +91,7 @@ export class PgqrsAdmin<Pool = ReturnType<typeof PgDriver.pool>> {
    */
   async install(options: InstallOptions = {}): Promise<Installation> {
     checkOptions(options, ['createSchema', 'timeout'], 'install')
+    yesOrNo(options.createSchema, 'createSchema')
     return install(this.#database, options)
   }
 
@@ -134,7 +134,7 @@ export class PgqrsAdmin<Pool = ReturnType<typeof PgDriver.pool>> {
    * @throws PgqrsError QUEUE_EXISTS when it is there with other settings than the ones given; ARGUMENT_INVALID
    */
   async createQueue(name: string, options: CreateQueueOptions | false = {}): Promise<KnownQueue> {
-    if (typeof options === 'boolean' && options)
+    if ((options as unknown) === true)
       throw new PgqrsError(
         'ARGUMENT_INVALID',
         'Unlogged queues are not offered: a crash would lose their messages.',
@@ -208,7 +208,7 @@ export class PgqrsAdmin<Pool = ReturnType<typeof PgDriver.pool>> {
   async deleteQueue(name: string, options: { force?: boolean } = {}): Promise<void> {
     checkQueueName(name)
     checkOptions(options, ['force'], 'deleteQueue')
-    const force = options.force === true
+    const force = yesOrNo(options.force, 'force') ?? false
     if (force) {
       // Whoever may not delete it purges nothing first.
       await this.#database.run('lockQueue', [name])
@@ -247,8 +247,9 @@ export class PgqrsAdmin<Pool = ReturnType<typeof PgDriver.pool>> {
    */
   async purgeArchive(name: string, options: { dead?: boolean } = {}): Promise<number> {
     checkOptions(options, ['dead'], 'purgeArchive')
+    const dead = yesOrNo(options.dead, 'dead') ?? false
     const { id } = await this.#info(name)
-    const outcomes = options.dead === true ? ['archived', 'dead'] : ['archived']
+    const outcomes = dead ? ['archived', 'dead'] : ['archived']
     return this.#inSteps(() => this.#database.run('purgeArchived', [id, purgeStep, outcomes]))
   }
 
@@ -317,4 +318,12 @@ export class PgqrsAdmin<Pool = ReturnType<typeof PgDriver.pool>> {
       if (length < purgeStep) return total
     }
   }
+}
+
+/** @throws PgqrsError CONFIG_INVALID */
+export function checkConfig(config: unknown): asserts config is Config {
+  if (isA(config, Config)) return
+  throw new PgqrsError('CONFIG_INVALID', `${shown(config)} is no Config, and no DSN.`, {
+    hint: "Give Config.load(), Config.fromDsn('postgresql://…'), or the DSN itself.",
+  })
 }

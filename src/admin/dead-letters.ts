@@ -8,6 +8,7 @@ import { type Id, type IdInput, idOf } from '../words/id.js'
 import type { ArchivedMessage } from '../words/message.js'
 import { checkQueueName } from '../words/names.js'
 import { checkOptions, wholeNumber } from '../words/options.js'
+import { isList } from '../words/shown.js'
 
 export interface RedriveOptions {
   /** Only these; others of the ids, that are no dead letters of the queue, are passed over. Default: any. */
@@ -46,7 +47,7 @@ export class DeadLetters {
   async redrive(queue: string, options: RedriveOptions = {}): Promise<Id[]> {
     checkOptions(options, ['ids', 'limit'], 'redrive')
     const limit = wholeNumber(options.limit ?? 1_000, 'limit', 1, 10_000)
-    if (options.ids !== undefined && !Array.isArray(options.ids))
+    if (options.ids !== undefined && !isList(options.ids))
       throw new PgqrsError('ARGUMENT_INVALID', 'redrive: the ids are no array.', {
         hint: 'Give a list of ids, as [letter.id], or leave it out for any.',
       })

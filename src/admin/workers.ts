@@ -10,7 +10,7 @@ import { type Duration, durationMs } from '../words/duration.js'
 import { PgqrsError } from '../words/errors.js'
 import { type Id, type IdInput, idOf } from '../words/id.js'
 import type { WorkerInfo } from '../words/message.js'
-import { checkOptions } from '../words/options.js'
+import { checkOptions, yesOrNo } from '../words/options.js'
 
 export interface RegisterOptions {
   /** A name that people will know it by. */
@@ -102,10 +102,11 @@ export class WorkerManagement {
   ): Promise<number> {
     checkOptions(options, ['force', 'staleAfter'], 'release')
     const id = idOf(workerId)
+    const force = yesOrNo(options.force, 'force') ?? false
     const staleAfter = options.staleAfter ?? defaultStaleMs
     const [health] = await this.health({ workerId: id, staleAfter })
     if (health === undefined) throw notFound(id)
-    if (health.alive && options.force !== true)
+    if (health.alive && !force)
       throw new PgqrsError(
         'WORKER_ALIVE',
         `Worker ${id} is alive: it beat ${health.sinceHeartbeatMs} ms ago.`,
@@ -145,7 +146,7 @@ export class WorkerManagement {
   async stop(workerId: IdInput, options: { now?: boolean } = {}): Promise<WorkerInfo> {
     checkOptions(options, ['now'], 'stop')
     const id = idOf(workerId)
-    if (options.now === true) return this.#one(id, await this.#database.run('stopWorker', [id]))
+    if (yesOrNo(options.now, 'now')) return this.#one(id, await this.#database.run('stopWorker', [id]))
     const worker = this.#one(id, await this.#database.run('askWorkerToStop', [id, defaultStaleMs]))
     if (worker.state === 'stopping') await this.#wake()
     return worker

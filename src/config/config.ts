@@ -2,7 +2,7 @@
 // by a file, else the default, field by field.
 import { env } from 'node:process'
 import { PgqrsError } from '../words/errors.js'
-import { shown } from '../words/shown.js'
+import { entriesOf, shown } from '../words/shown.js'
 import { type ConfigValues, fieldNames, fields, type RateLimit, readField } from './fields.js'
 import { fileVariable, findFile, fromEnvironment, fromYaml, type RawValues } from './sources.js'
 
@@ -41,15 +41,12 @@ export class Config implements ConfigValues {
    * @throws PgqrsError CONFIG_INVALID for a bad value, with the field and its source, and when no DSN is found
    */
   static load(options: LoadOptions = {}): Config {
+    const flags = given(options, 'the call or flag')
     const named = options.configFile ?? (env[fileVariable] || undefined)
     const asked =
       options.configFile === undefined ? `the environment variable ${fileVariable}` : 'the call or flag'
     const file = named ?? findFile()
-    return Config.#from([
-      given(options, 'the call or flag'),
-      fromEnvironment(),
-      file === undefined ? {} : fromYaml(file, asked),
-    ])
+    return Config.#from([flags, fromEnvironment(), file === undefined ? {} : fromYaml(file, asked)])
   }
 
   /** `Config.load` with the arguments of pgqrs for Rust. */
@@ -69,17 +66,21 @@ export class Config implements ConfigValues {
 
   /** From a DSN, other values where given, and the defaults. @throws PgqrsError CONFIG_INVALID */
   static fromDsn(dsn: string, values: Partial<Omit<ConfigValues, 'dsn'>> = {}): Config {
-    return Config.#from([given({ ...values, dsn }, 'the call')])
+    return Config.#from([{ ...given(values, 'the call'), dsn: { raw: dsn ?? null, source: 'the call' } }])
   }
 
   /** From a DSN and a schema. @throws PgqrsError CONFIG_INVALID */
   static fromDsnWithSchema(dsn: string, schema: string): Config {
-    return Config.#from([given({ dsn, schema }, 'the call')])
+    return Config.fromDsn(dsn, { schema })
   }
 
   /** A copy with some values changed. @throws PgqrsError CONFIG_INVALID */
   with(values: Partial<ConfigValues>): Config {
-    return Config.#from([given({ ...this, dsn: this.dsn, ...values }, 'the call')])
+    return Config.#from([{ ...given(this.#values(), 'the call'), ...given(values, 'the call') }])
+  }
+
+  #values(): ConfigValues {
+    return { ...this, dsn: this.dsn }
   }
 
   static #from(sources: readonly RawValues[]): Config {
@@ -99,9 +100,18 @@ export class Config implements ConfigValues {
 
 function given(values: object, source: string): RawValues {
   const raw: Record<string, unknown> = {}
-  for (const [name, value] of Object.entries(values)) {
+  const entries = entriesOf(values)
+  if (entries === undefined)
+    throw new PgqrsError(
+      'CONFIG_INVALID',
+      'The values of the configuration are no object that can be read.',
+      {
+        hint: `Give an object with some of ${fieldNames.join(', ')}.`,
+      },
+    )
+  for (const [name, value] of entries) {
     if (value === undefined || name === 'configFile') continue
-    if (!(name in fields))
+    if (!Object.hasOwn(fields, name))
       throw new PgqrsError('CONFIG_INVALID', `The field ${JSON.stringify(shown(name))} is not known.`, {
         hint: `The fields are ${fieldNames.join(', ')}.`,
       })

@@ -3,7 +3,7 @@
 import { PgqrsError } from '../words/errors.js'
 import { schemaNameProblem } from '../words/names.js'
 import type { ValidationRules } from '../words/payload.js'
-import { shown } from '../words/shown.js'
+import { entriesOf, shown } from '../words/shown.js'
 
 /** A limit on what one producer enqueues: a bucket of `burst` messages that fills at `perSecond`. */
 export interface RateLimit {
@@ -84,11 +84,12 @@ const readSchema: Field['read'] = (raw) => {
 function readObject<T>(fields: Record<string, (value: unknown) => boolean>, what: string): Field['read'] {
   return (raw) => {
     if (raw === null) return { value: null }
-    if (typeof raw !== 'object' || Array.isArray(raw)) return { problem: `expected ${what}` }
+    const entries = entriesOf(raw)
+    if (entries === undefined) return { problem: `expected ${what}` }
     const value: Record<string, unknown> = {}
-    for (const [name, inner] of Object.entries(raw as object)) {
+    for (const [name, inner] of entries) {
       const camel = name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
-      const good = fields[camel]
+      const good = Object.hasOwn(fields, camel) ? fields[camel] : undefined
       if (!good)
         return { problem: `${name} is not known in it; it can have ${Object.keys(fields).join(', ')}` }
       if (inner === undefined) continue
@@ -186,13 +187,22 @@ export function readField(
   source: string,
   code: 'CONFIG_INVALID' | 'ARGUMENT_INVALID' = 'CONFIG_INVALID',
 ): unknown {
-  const read = fields[name].read(raw)
+  const read = readSafely(name, raw)
   if ('value' in read) return read.value
   const value = name === 'dsn' ? '' : ` ${asJson(raw)}`
   throw new PgqrsError(code, `${name}: bad value${value} from ${source}: ${read.problem}.`, {
     hint: `Correct ${name} in ${source}.`,
     details: { field: name, source },
   })
+}
+
+/** A list may have a getter that throws, or be a Proxy. */
+function readSafely(name: FieldName, raw: unknown): ReturnType<Field['read']> {
+  try {
+    return fields[name].read(raw)
+  } catch {
+    return { problem: 'it cannot be read' }
+  }
 }
 
 /** What is no JSON (a bigint, a cycle, an object that throws) is shown as what it is. */

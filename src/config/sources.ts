@@ -65,12 +65,15 @@ export function fromYaml(file: string, asked: string): RawValues {
 
 function parseFile(file: string, asked: string): unknown {
   let text: string
+  // A number would be a file descriptor: that of stdin, say, which never ends.
+  if (typeof file !== 'string')
+    throw invalid(`${shown(file)} is no path of a configuration file.`, 'Give a path, such as pgqrs.yaml.')
   try {
     text = readFileSync(file, 'utf8')
   } catch (cause) {
     const why = (cause as NodeJS.ErrnoException).code === 'ENOENT' ? 'does not exist' : 'cannot be read'
     throw invalid(
-      `The configuration file ${file} ${why}.`,
+      `The configuration file ${shown(file, 200)} ${why}.`,
       `It was named by ${asked}: correct the path.`,
       cause,
     )

@@ -7,8 +7,9 @@ import { type Duration, durationMs } from '../words/duration.js'
 import { PgqrsError } from '../words/errors.js'
 import { type Id, type IdInput, idOf } from '../words/id.js'
 import type { HeldMessage, Message } from '../words/message.js'
-import { checkOptions, storableText, wholeNumber } from '../words/options.js'
+import { checkOptions, storableText, wholeNumber, yesOrNo } from '../words/options.js'
 import { definitionOf, type QueueDefinition, type QueueReference, validate } from '../words/queue.js'
+import { isList } from '../words/shown.js'
 import { type Claimed, messagesOf } from './claimed.js'
 import { Head } from './head.js'
 import { HeldMessages, type Proof, type Settled } from './held.js'
@@ -85,7 +86,7 @@ export class Consumer<Output = unknown, Input = Output> {
 
   /** Whether the message of this id was dequeued here and not settled since; it may be lost all the same. */
   remembers(id: IdInput): boolean {
-    return this.#held.proofOf(id) !== null
+    return this.#proofOf(id) !== null
   }
 
   /**
@@ -163,11 +164,12 @@ export class Consumer<Output = unknown, Input = Output> {
   async fail(message: Settled, error: unknown, options: FailOptions = {}): Promise<Failed> {
     checkOptions(options, ['tx', 'delay', 'dead'], 'fail')
     const text = errorText(error)
+    const dead = yesOrNo(options.dead, 'dead') ?? false
     const fixed = options.delay === undefined ? undefined : durationMs(options.delay, 'delay')
     return this.#settle(message, options, this.#failures, settleFail, (held) => ({
       ...held,
       error: text,
-      delayMs: options.dead === true ? null : (fixed ?? backoffMs(held.attempt)),
+      delayMs: dead ? null : (fixed ?? backoffMs(held.attempt)),
     }))
   }
 
@@ -175,7 +177,7 @@ export class Consumer<Output = unknown, Input = Output> {
   async extendVisibility(message: Settled, by: Duration, options: SettleOptions = {}): Promise<boolean> {
     checkOptions(options, ['tx'], 'extendVisibility')
     const byMs = durationMs(by, 'extendVisibility')
-    const held = this.#held.proofOf(message)
+    const held = this.#proofOf(message)
     if (held === null) return false
     const { id, attempt } = held
     if (options.tx === undefined && held.dequeued === undefined)
@@ -258,6 +260,19 @@ export class Consumer<Output = unknown, Input = Output> {
     return good
   }
 
+  /** What a settle may name. @throws PgqrsError ARGUMENT_INVALID */
+  #proofOf(settled: Settled): Proof | null {
+    try {
+      return this.#held.proofOf(settled)
+    } catch (cause) {
+      if (cause instanceof PgqrsError) throw cause
+      throw new PgqrsError('ARGUMENT_INVALID', 'What is to be settled cannot be read.', {
+        hint: 'Give the message as dequeue gave it.',
+        cause,
+      })
+    }
+  }
+
   async #settle<Item extends HeldMessage, Answer>(
     message: Settled,
     { tx }: SettleOptions,
@@ -265,7 +280,7 @@ export class Consumer<Output = unknown, Input = Output> {
     statement: (session: Session, held: readonly Item[]) => Promise<Answer[]>,
     itemOf: (held: HeldMessage) => Item,
   ): Promise<Answer | false> {
-    const held = this.#held.proofOf(message)
+    const held = this.#proofOf(message)
     if (held === null) return false
     const item = itemOf({ id: held.id, attempt: held.attempt })
     const alone = tx !== undefined || held.dequeued !== undefined
@@ -282,11 +297,11 @@ export class Consumer<Output = unknown, Input = Output> {
     statement: (session: Session, held: readonly Item[]) => Promise<boolean[]>,
     itemOf: (held: HeldMessage) => Item,
   ): Promise<boolean[]> {
-    if (!Array.isArray(messages))
+    if (!isList(messages))
       throw new PgqrsError('ARGUMENT_INVALID', 'The messages are no array.', {
         hint: 'Give a list, as dequeueBatch gave it.',
       })
-    const proofs = messages.map((message) => this.#held.proofOf(message))
+    const proofs = messages.map((message) => this.#proofOf(message))
     const held = proofs.filter((proof) => proof !== null)
     if (held.length === 0) return proofs.map(() => false)
     const settle = (session: Session, sure: readonly Proof[]) =>

@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto'
 import { PgqrsError } from '../words/errors.js'
 import { schemaNameProblem } from '../words/names.js'
-import { shown } from '../words/shown.js'
+import { isA, shown } from '../words/shown.js'
 import type {
   Driver,
   Executor,
@@ -90,7 +90,7 @@ export class Database implements Session {
    * @throws PgqrsError ARGUMENT_INVALID when it is no pool
    */
   static of(pool: unknown, defaults: Partial<Defaults> = {}): Database {
-    if (pool instanceof Database) return pool
+    if (isA(pool, Database)) return pool
     if (!isPgPool(pool))
       throw new PgqrsError('ARGUMENT_INVALID', 'The pool is no pool.', {
         hint: 'Give admin.pool, or a Pool of the package pg.',

@@ -1,4 +1,5 @@
 // The options of an enqueue, checked, and the JSON in which a message travels to pgqrs_enqueue_batch.
+import { types } from 'node:util'
 import { type Duration, durationMs } from '../words/duration.js'
 import { PgqrsError } from '../words/errors.js'
 import type { MessageHeaders } from '../words/message.js'
@@ -44,8 +45,10 @@ export function encodeOptions(options: EnqueueOptions): string {
 
 function instant(at: Date | string, delayed: boolean): string {
   if (delayed)
-    throw new PgqrsError('ARGUMENT_INVALID', 'delay and at are two ways to say the same; give one of them.')
-  const date = at instanceof Date ? at : new Date(typeof at === 'string' ? at : Number.NaN)
+    throw new PgqrsError('ARGUMENT_INVALID', 'delay and at are two ways to say the same.', {
+      hint: 'Give one of them.',
+    })
+  const date = types.isDate(at) ? at : new Date(typeof at === 'string' ? at : Number.NaN)
   const year = date.getUTCFullYear()
   if (!(year >= 1 && year <= lastYear))
     throw new PgqrsError('ARGUMENT_INVALID', `at: ${shown(at)} is no time that can be stored.`, {

@@ -5,11 +5,12 @@ import { Coalescer } from '../database/coalescer.js'
 import { Database, type Defaults, type Session } from '../database/database.js'
 import { type Duration, durationMs } from '../words/duration.js'
 import { PgqrsError } from '../words/errors.js'
-import { type IdInput, idOf } from '../words/id.js'
+import { type Id, type IdInput, idOf } from '../words/id.js'
 import type { HeldMessage, Message } from '../words/message.js'
-import { checkOptions } from '../words/options.js'
+import { checkOptions, wholeNumber } from '../words/options.js'
 import { encodePayload, type ValidationRules } from '../words/payload.js'
 import { definitionOf, type QueueDefinition, type QueueReference, validate } from '../words/queue.js'
+import { isList, propertyOf } from '../words/shown.js'
 import { type EnqueueOptions, encodeOptions } from './options.js'
 import { TokenBucket } from './rate-limit.js'
 
@@ -92,7 +93,7 @@ export class Producer<Input = unknown, Output = Input> {
    * @throws PgqrsError as `enqueue`; PAYLOAD_INVALID tells the first bad payload by `details.index`
    */
   async batchEnqueue(payloads: readonly Input[], options: EnqueueOptions = {}): Promise<Message<Input>[]> {
-    if (!Array.isArray(payloads))
+    if (!isList(payloads))
       throw new PgqrsError('ARGUMENT_INVALID', 'batchEnqueue: the payloads are no array.', {
         hint: 'Give a list of payloads; for one alone there is enqueue.',
       })
@@ -124,6 +125,7 @@ export class Producer<Input = unknown, Output = Input> {
     delay: Duration,
     options: Omit<EnqueueOptions, 'delay' | 'at'> = {},
   ): Promise<Message<Input>> {
+    checkOptions(options, ['priority', 'headers', 'maxAttempts', 'tx'], 'enqueueDelayed')
     durationMs(delay, 'delay')
     return this.enqueue(payload, { ...options, delay })
   }
@@ -142,9 +144,9 @@ export class Producer<Input = unknown, Output = Input> {
     checkOptions(options, ['tx'], 'extendVisibility')
     const session = this.#database.in(options.tx)
     const byMs = durationMs(by, 'extendVisibility')
-    const { id, attempt = 0 }: Partial<HeldMessage> =
-      typeof message === 'object' && message !== null ? message : { id: idOf(message) }
-    const known = idOf(id as string)
+    const known = idOf(typeof message === 'object' ? (propertyOf(message, 'id') as Id) : message)
+    const attempt = (propertyOf(message, 'attempt') ?? 0) as number
+    if (attempt !== 0) wholeNumber(attempt, 'attempt', 0, 2_147_483_647)
     if (attempt > 0) return (await extendLeases(session, [{ id: known, attempt, byMs }]))[0] === true
     return (await session.run('postpone', [this.#queue.name, known, byMs])).length > 0
   }

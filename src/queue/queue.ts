@@ -14,6 +14,7 @@ import { PgqrsError } from '../words/errors.js'
 import { type Id, type IdInput, idOf } from '../words/id.js'
 import type { ArchivedMessage, Message, QueueInfo } from '../words/message.js'
 import { definitionOf, type QueueReference } from '../words/queue.js'
+import { isList } from '../words/shown.js'
 
 /** A queue's handle with the fields that the database has of it. */
 export type KnownQueue<Input = unknown, Output = Input> = Queue<Input, Output> & QueueInfo
@@ -82,7 +83,7 @@ export class Queue<Input = unknown, Output = Input> {
 
   /** Deletes, by the same rules; the answers come in the order of the messages. */
   async deleteBatch(messages: readonly Settled[], options: SettleOptions = {}): Promise<boolean[]> {
-    const readHere = Array.isArray(messages) ? messages.map((message) => this.#wasReadHere(message)) : []
+    const readHere = isList(messages) ? messages.map((message) => this.#wasReadHere(message)) : []
     const answers = await this.#consumer.deleteBatch(messages, options)
     for (const [index, message] of messages.entries())
       if (!readHere[index]) answers[index] = await this.#remove(options.tx, message as IdInput, [false, null])
@@ -132,7 +133,7 @@ export class Queue<Input = unknown, Output = Input> {
 
   /** Then this handle's attempt decides, even where it has lost the message. */
   #wasReadHere(message: Settled): boolean {
-    return (typeof message === 'object' && message !== null) || this.#consumer.remembers(message)
+    return (typeof message === 'object' && message !== null) || this.#consumer.remembers(message as IdInput)
   }
 
   /** As an operator does: a message of this queue that nobody holds. */

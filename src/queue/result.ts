@@ -5,6 +5,7 @@ import { type Duration, durationMs } from '../words/duration.js'
 import { PgqrsError } from '../words/errors.js'
 import { type IdInput, idOf } from '../words/id.js'
 import { checkOptions } from '../words/options.js'
+import { isA, shown } from '../words/shown.js'
 
 export interface ResultOptions {
   /** Waits so long at most. Default 30 s. */
@@ -28,6 +29,11 @@ export async function resultOf(
 ): Promise<unknown> {
   checkOptions(options, ['timeout', 'signal'], 'result')
   const known = idOf(id)
+  const { signal } = options
+  if (signal !== undefined && signal !== null && !isA(signal, AbortSignal))
+    throw new PgqrsError('ARGUMENT_INVALID', `signal: ${shown(signal)} is no AbortSignal.`, {
+      hint: 'Give the signal of an AbortController, or AbortSignal.timeout(…).',
+    })
   const timeoutMs = durationMs(options.timeout ?? '30s', 'timeout')
   const last = performance.now() + timeoutMs
   for (let wait = firstPauseMs; ; wait = Math.min(wait * 1.5, longestPauseMs)) {
@@ -48,13 +54,13 @@ export async function resultOf(
       throw new PgqrsError('MESSAGE_NOT_FOUND', `There is no message ${known}, live or archived.`, {
         hint: 'Its queue or worker may delete what succeeds (onSuccess): then no result can be kept.',
       })
-    options.signal?.throwIfAborted()
+    signal?.throwIfAborted()
     const left = last - performance.now()
     if (left <= 0)
       throw new PgqrsError('RESULT_TIMEOUT', `Message ${known} was not settled within ${timeoutMs} ms.`, {
         hint: 'It is still there; wait longer, or see whether a worker serves its queue.',
       })
-    await pause(Math.min(wait, left), undefined, { signal: options.signal }).catch(() => {})
+    await pause(Math.min(wait, left), undefined, signal ? { signal } : {}).catch(() => {})
   }
 }
 

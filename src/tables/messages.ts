@@ -4,7 +4,7 @@ import type { Row } from '../database/driver.js'
 import { PgqrsError } from '../words/errors.js'
 import { type IdInput, idOf } from '../words/id.js'
 import type { Message, MessageHeaders } from '../words/message.js'
-import { checkOptions, instant, wholeNumber } from '../words/options.js'
+import { checkOptions, instant, wholeNumber, yesOrNo } from '../words/options.js'
 import { encodeHeaders, encodePayload } from '../words/payload.js'
 import {
   boundsOf,
@@ -124,7 +124,7 @@ export class PgqrsMessages implements Table<Message, NewMessage> {
   }
 
   async #remove(id: IdInput, how: [archive: boolean, by: string | null], options: RemoveOptions) {
-    const values = [null, idOf(id), ...how, options.force === true]
+    const values = [null, idOf(id), ...how, yesOrNo(options.force, 'force') ?? false]
     const [row] = await this.#database.in(options.tx).run('removeMessage', values)
     if (row?.result === 'held')
       throw new PgqrsError('MESSAGE_HELD', `Message ${id} is held by a consumer.`, {

@@ -4,6 +4,7 @@ import type { Message, Pgqrs, QueueReference } from '../index.js'
 import { PgqrsMessages } from '../tables/index.js'
 import { type Duration, durationMs } from '../words/duration.js'
 import { checkOptions, wholeNumber } from '../words/options.js'
+import { definitionOf } from '../words/queue.js'
 import { differences, show } from './partial.js'
 
 /** A live message, and how long after its enqueue it is due. */
@@ -127,4 +128,4 @@ function about({ delayMs, priority, headers, attempt }: EnqueuedMessage): string
 }
 
 const nameOf = (queue: QueueReference<never, never> | QueueReference): string =>
-  typeof queue === 'string' ? queue : queue?.name
+  definitionOf(queue as QueueReference).name

@@ -14,7 +14,9 @@ import type {
 import { workLeft } from '../tables/clock.js'
 import { PgqrsWorkers } from '../tables/index.js'
 import { PgqrsError } from '../words/errors.js'
-import { checkOptions, wholeNumber } from '../words/options.js'
+import { checkOptions, wholeNumber, yesOrNo } from '../words/options.js'
+import { definitionOf } from '../words/queue.js'
+import { isList } from '../words/shown.js'
 
 export interface DrainOptions extends Omit<ServeOptions, 'batch' | 'weight'> {
   /** Handlers that run at once. Default 1: one after the other, in the order of delivery. */
@@ -94,15 +96,16 @@ export async function drain(
   second?: Handler | DrainOptions,
   third?: DrainOptions,
 ): Promise<Drained> {
-  const several = Array.isArray(first)
-  const options = (several ? (second as DrainOptions | undefined) : third) ?? {}
+  const several = isList(first)
+  const given = several ? (second as DrainOptions | undefined) : third
+  const options = given === undefined ? {} : given
   checkOptions(options, known, 'drain')
   const served: Served[] = several
-    ? [...first]
+    ? [...(first as readonly Served[])]
     : [{ queue: first as QueueReference, handler: second as Handler }]
   const { throwOnError = false, limit = 10_000, ...serve } = options
   const drained = await run(pgqrs, served, serve, wholeNumber(limit, 'limit', 1, 1_000_000))
-  if (throwOnError) throwFirst(drained)
+  if (yesOrNo(throwOnError, 'throwOnError')) throwFirst(drained)
   return drained
 }
 
@@ -115,8 +118,7 @@ async function run(
   const names: string[] = []
   // A worker would wait for a queue that is not there.
   for (const { queue } of served) {
-    const name = typeof queue === 'string' ? queue : queue?.name
-    names.push((await pgqrs.admin.getQueue(name)).name)
+    names.push((await pgqrs.admin.getQueue(definitionOf(queue).name)).name)
   }
   const record = new Recorder()
   const watched = served.map((one) => ({ ...one, handler: record.watching(one.handler) }) as Served)

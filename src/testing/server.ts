@@ -1,7 +1,9 @@
 // The server on which test databases are made: the one that was named, else one of this process's own, which all
 // its test databases share and which ends with the last of them.
 import { env } from 'node:process'
+import { Config } from '../index.js'
 import { type LocalServer, preparedServer } from '../postgres/index.js'
+import { checkOptions } from '../words/options.js'
 import { keyOf, templateOf } from './template.js'
 
 /** A PostgreSQL for the tests of a whole run. */
@@ -37,7 +39,10 @@ const own: { shared?: Shared | undefined } = {}
  * @throws PgqrsError SERVER_UNAVAILABLE when there is none, and the package is not installed
  */
 export async function testServer(options: { dsn?: string | undefined } = {}): Promise<TestServer> {
+  checkOptions(options, ['dsn'], 'testServer')
   const dsn = options.dsn ?? (env[serverVariable] || undefined)
+  // Says what is wrong with it.
+  if (dsn !== undefined) Config.fromDsn(dsn)
   return dsn === undefined ? borrow() : lent(dsn, async () => {})
 }
 

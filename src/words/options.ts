@@ -1,8 +1,9 @@
 // Options are checked for names that are not known: a misspelt option would be ignored without a word.
+import { types } from 'node:util'
 import { closest, distance } from 'fastest-levenshtein'
 import { PgqrsError } from './errors.js'
 import { isStorable } from './plain.js'
-import { shown } from './shown.js'
+import { entriesOf, shown } from './shown.js'
 
 /**
  * @param of what the options are given to, for the error: `enqueue`
@@ -10,11 +11,12 @@ import { shown } from './shown.js'
  */
 export function checkOptions(options: unknown, known: readonly string[], of: string): void {
   if (options === undefined) return
-  if (typeof options !== 'object' || options === null || Array.isArray(options))
-    throw new PgqrsError('ARGUMENT_INVALID', `${of}: the options are no object.`, {
+  const entries = entriesOf(options)
+  if (entries === undefined)
+    throw new PgqrsError('ARGUMENT_INVALID', `${of}: the options are no object that can be read.`, {
       hint: `Give an object with some of ${known.join(', ')}.`,
     })
-  for (const name of Object.keys(options)) {
+  for (const [name] of entries) {
     if (known.includes(name)) continue
     throw new PgqrsError(
       'ARGUMENT_INVALID',
@@ -46,6 +48,17 @@ export function wholeNumber(value: unknown, what: string, least: number, most: n
 }
 
 /**
+ * Yes or no; undefined where nothing was said.
+ * @throws PgqrsError ARGUMENT_INVALID
+ */
+export function yesOrNo(value: unknown, what: string): boolean | undefined {
+  if (value === undefined || typeof value === 'boolean') return value
+  throw new PgqrsError('ARGUMENT_INVALID', `${what}: ${quoted(value)} is neither true nor false.`, {
+    hint: 'Give true or false.',
+  })
+}
+
+/**
  * A text that PostgreSQL can store.
  * @throws PgqrsError ARGUMENT_INVALID
  */
@@ -61,7 +74,7 @@ export function storableText(value: unknown, what: string): string {
  * @throws PgqrsError ARGUMENT_INVALID
  */
 export function instant(value: unknown, what: string): Date {
-  if (value instanceof Date && !Number.isNaN(value.getTime())) return value
+  if (types.isDate(value) && !Number.isNaN(value.getTime())) return value
   throw new PgqrsError('ARGUMENT_INVALID', `${what}: ${quoted(value)} is no time.`, {
     hint: "Give a Date, such as new Date('2031-01-31T12:00:00Z').",
   })

@@ -2,6 +2,7 @@
 // change without a word (undefined, NaN, a Map, …) is refused, with the path to it.
 import { PgqrsError } from './errors.js'
 import { isPlainJson } from './plain.js'
+import { isList, shown } from './shown.js'
 
 /** Rules for payloads. All of them have a default; a Producer's options can set each. */
 export interface ValidationRules {
@@ -28,6 +29,20 @@ type Path = readonly (string | number)[]
  * @throws PgqrsError PAYLOAD_INVALID with the path in the message and in `details.path`
  */
 export function encodePayload(value: unknown, rules: ValidationRules = {}, at = 'payload'): string {
+  try {
+    return encode(value, rules, at)
+  } catch (cause) {
+    if (cause instanceof PgqrsError) throw cause
+    // A getter, a toJSON or a Proxy of the caller's that throws.
+    throw new PgqrsError('PAYLOAD_INVALID', `${at} cannot be read: ${shown(cause, 200)}.`, {
+      hint: 'Give plain data: values that can be read any number of times.',
+      details: { path: at },
+      cause,
+    })
+  }
+}
+
+function encode(value: unknown, rules: ValidationRules, at: string): string {
   const maxDepth = Math.min(rules.maxDepth ?? defaultRules.maxDepth, 1_000)
   const limit = rules.maxPayloadBytes ?? defaultRules.maxPayloadBytes
   const simple = rules.maxStringLength === undefined && !rules.forbiddenKeys?.length
@@ -130,12 +145,20 @@ function check(
  * @throws PgqrsError PAYLOAD_INVALID
  */
 export function encodeHeaders(headers: unknown): string {
-  if (typeof headers !== 'object' || headers === null || Array.isArray(headers) || isForeign(headers))
+  if (typeof headers !== 'object' || headers === null || isList(headers) || !isReadable(headers))
     throw new PgqrsError('PAYLOAD_INVALID', 'headers must be an object.', {
       hint: "Give a small object of JSON values, such as { traceparent: '00-…' }.",
       details: { path: 'headers' },
     })
   return encodePayload(headers, headerRules, 'headers')
+}
+
+function isReadable(value: object): boolean {
+  try {
+    return !isForeign(value)
+  } catch {
+    return false
+  }
 }
 
 function key(name: string): string {

@@ -1,7 +1,7 @@
 // A queue as a program knows it: its name, and the type or schema of its payloads.
 import { PgqrsError } from './errors.js'
 import { checkQueueName } from './names.js'
-import { shown } from './shown.js'
+import { entriesOf, propertyOf, shown } from './shown.js'
 
 /** What every validation library of today offers under `~standard` (https://standardschema.dev). */
 export interface StandardSchema<Input = unknown, Output = Input> {
@@ -48,9 +48,9 @@ export function queue<Input, Output>(
 ): QueueDefinition<Input, Output>
 export function queue<Payload = unknown>(name: string): QueueDefinition<Payload, Payload>
 export function queue(name: string, given?: StandardSchema | { schema: StandardSchema }): QueueDefinition {
-  const wrapped = typeof given === 'object' && given !== null && 'schema' in given
-  const schema = wrapped ? given.schema : given
-  if (schema !== undefined && typeof (schema as StandardSchema)?.['~standard']?.validate !== 'function')
+  const inner = propertyOf(given, 'schema')
+  const schema = typeof given === 'object' && inner !== undefined ? inner : given
+  if (schema !== undefined && typeof propertyOf(propertyOf(schema, '~standard'), 'validate') !== 'function')
     throw new PgqrsError('ARGUMENT_INVALID', `queue ${shown(name)}: the schema is no Standard Schema.`, {
       hint: 'Give a schema of zod, valibot, arktype or another library that implements standardschema.dev.',
     })
@@ -61,12 +61,11 @@ export function queue(name: string, given?: StandardSchema | { schema: StandardS
 export function definitionOf<Input, Output>(
   reference: QueueReference<Input, Output>,
 ): QueueDefinition<Input, Output> {
-  const name = typeof reference === 'string' ? reference : (reference as { name?: unknown } | null)?.name
-  const schema =
-    typeof reference === 'object' && reference !== null && 'schema' in reference
-      ? reference.schema
-      : undefined
-  return { name: checkQueueName(name), schema }
+  // A function and an error have a name too.
+  const named = entriesOf(reference) === undefined ? undefined : reference
+  const name = typeof reference === 'string' ? reference : propertyOf(named, 'name')
+  const schema = propertyOf(named, 'schema')
+  return { name: checkQueueName(name), schema: schema as StandardSchema<Input, Output> | undefined }
 }
 
 /** What a schema says of a value: its output, or the reasons against it in one line. */

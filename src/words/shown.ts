@@ -19,6 +19,47 @@ export function shown(value: unknown, most = 40): string {
   try {
     return hidePasswords(String(value).slice(0, searched)).slice(0, most)
   } catch {
-    return Array.isArray(value) ? 'an array' : 'an object'
+    return isList(value) ? 'an array' : 'an object'
+  }
+}
+
+/** Whether it is an array; a Proxy that was revoked is nothing at all. */
+export function isList(value: unknown): value is readonly unknown[] {
+  try {
+    return Array.isArray(value)
+  } catch {
+    return false
+  }
+}
+
+/** Whether it is of a class, also where it is a Proxy that cannot say. */
+export function isA<Class>(value: unknown, of: { readonly prototype: Class }): value is Class {
+  try {
+    return value instanceof (of as never)
+  } catch {
+    return false
+  }
+}
+
+/**
+ * The fields of a plain object, each of which can be read; undefined for a Date, a Map, a promise that was not awaited,
+ * and for what throws when it is read.
+ */
+export function entriesOf(value: unknown): [string, unknown][] | undefined {
+  try {
+    return Object.prototype.toString.call(value) === '[object Object]'
+      ? Object.entries(value as object)
+      : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** A property of a value of any kind; undefined where there is none, or where it cannot be read. */
+export function propertyOf(value: unknown, name: PropertyKey): unknown {
+  try {
+    return (value as Record<PropertyKey, unknown> | null | undefined)?.[name]
+  } catch {
+    return undefined
   }
 }

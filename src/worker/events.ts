@@ -1,6 +1,8 @@
 // What a worker tells: events with typed payloads, and counters.
 import { EventEmitter } from 'node:events'
+import { PgqrsError } from '../words/errors.js'
 import type { Message } from '../words/message.js'
+import { oneOf } from '../words/options.js'
 
 export interface WorkerEvents {
   /** A handler begins. */
@@ -23,6 +25,19 @@ export interface WorkerEvents {
   error: [unknown]
   /** The worker has another state. */
   state: [WorkerPhase]
+}
+
+const known: Record<keyof WorkerEvents, true> = {
+  started: true,
+  succeeded: true,
+  failed: true,
+  retried: true,
+  dead: true,
+  lost: true,
+  degraded: true,
+  recovered: true,
+  error: true,
+  state: true,
 }
 
 export type WorkerPhase = 'starting' | 'ready' | 'suspended' | 'stopping' | 'stopped'
@@ -50,6 +65,16 @@ export class Reporter {
     released: 0,
   }
   readonly #degraded = new Set<'database' | 'listen'>()
+
+  /** Adds a listener, or takes it away. A misspelt event would never come. @throws PgqrsError ARGUMENT_INVALID */
+  listen(how: 'on' | 'off', event: keyof WorkerEvents, listener: unknown): void {
+    oneOf(event, 'event', Object.keys(known))
+    if (typeof listener !== 'function')
+      throw new PgqrsError('ARGUMENT_INVALID', `The listener of ${event} is no function.`, {
+        hint: 'Give a function of what the event brings.',
+      })
+    this.emitter[how](event, listener as never)
+  }
 
   /** Whether somebody listens: payloads of events are not made for nobody. */
   hears(event: keyof WorkerEvents): boolean {

@@ -2,8 +2,10 @@
 import { type Duration, durationMs, longestTimerMs } from '../words/duration.js'
 import { PgqrsError } from '../words/errors.js'
 import type { Message } from '../words/message.js'
-import { checkOptions, wholeNumber } from '../words/options.js'
+import { checkOptions, wholeNumber, yesOrNo } from '../words/options.js'
+import { isStorable } from '../words/plain.js'
 import { definitionOf, type QueueDefinition, type QueueReference } from '../words/queue.js'
+import { entriesOf, shown } from '../words/shown.js'
 import { type Backoff, backoffOf } from './outcome.js'
 
 /** What a handler gets beside its message. */
@@ -164,7 +166,9 @@ export function workerSettings(options: WorkerOptions): WorkerSettings {
   checkOptions(options, workerKeys, 'worker')
   const { order = 'fair', totalConcurrency } = options
   if (order !== 'fair' && order !== 'strict')
-    throw new PgqrsError('ARGUMENT_INVALID', `order: ${String(order)} is neither fair nor strict.`)
+    throw new PgqrsError('ARGUMENT_INVALID', `order: ${shown(order)} is neither fair nor strict.`, {
+      hint: 'Give fair or strict.',
+    })
   return {
     totalConcurrency:
       totalConcurrency === undefined
@@ -177,7 +181,7 @@ export function workerSettings(options: WorkerOptions): WorkerSettings {
         : Math.min(durationMs(options.upkeep ?? '10m', 'upkeep', { atLeastMs: 100 }), longestTimerMs / 2),
     name: textOf(options.name, 'name', longestName) ?? null,
     poll: pollOf(options.pollInterval),
-    listen: flagOf(options.listen, 'listen') ?? true,
+    listen: yesOrNo(options.listen, 'listen') ?? true,
     listenDsn: textOf(options.listenDsn, 'listenDsn'),
     callTimeoutMs: Math.min(
       durationMs(options.callTimeout ?? '15s', 'callTimeout', { atLeastMs: 100 }),
@@ -188,7 +192,7 @@ export function workerSettings(options: WorkerOptions): WorkerSettings {
 
 /** @throws PgqrsError ARGUMENT_INVALID */
 export function laneSettings(served: Served, options: WorkerOptions): LaneSettings {
-  if (typeof served !== 'object' || served === null)
+  if (entriesOf(served) === undefined)
     throw new PgqrsError('ARGUMENT_INVALID', 'What a worker serves is no object.', {
       hint: 'Give a list of { queue, handler }, with options of the queue beside them.',
     })
@@ -196,11 +200,19 @@ export function laneSettings(served: Served, options: WorkerOptions): LaneSettin
   checkOptions(own, serveKeys, 'worker')
   const definition = definitionOf(queue)
   if (typeof handler !== 'function')
-    throw new PgqrsError('ARGUMENT_INVALID', `The handler of the queue ${definition.name} is no function.`)
+    throw new PgqrsError('ARGUMENT_INVALID', `The handler of the queue ${definition.name} is no function.`, {
+      hint: 'Give a function of the message: async (message, context) => { … }.',
+    })
   const given: WorkerOptions = { ...options, ...own }
   const { onSuccess } = given
   if (onSuccess !== undefined && onSuccess !== 'archive' && onSuccess !== 'delete')
-    throw new PgqrsError('ARGUMENT_INVALID', `onSuccess: ${String(onSuccess)} is neither archive nor delete.`)
+    throw new PgqrsError(
+      'ARGUMENT_INVALID',
+      `onSuccess: ${shown(onSuccess)} is neither archive nor delete.`,
+      {
+        hint: 'Give archive or delete.',
+      },
+    )
   return {
     definition,
     handler,
@@ -213,25 +225,17 @@ export function laneSettings(served: Served, options: WorkerOptions): LaneSettin
     timeoutMs: given.timeout === undefined ? null : durationMs(given.timeout, 'timeout', { atLeastMs: 1 }),
     backoff: backoffOf(given.backoff),
     onSuccess: onSuccess ?? null,
-    keepResult: flagOf(given.keepResult, 'keepResult') ?? false,
+    keepResult: yesOrNo(given.keepResult, 'keepResult') ?? false,
     batch: given.batch === undefined ? null : batchOf(given.batch),
     weight: wholeNumber(given.weight ?? 1, 'weight', 1, 1_000),
     prefetch: wholeNumber(given.prefetch ?? 1_000, 'prefetch', 0, 10_000),
   }
 }
 
-function flagOf(value: unknown, what: string): boolean | undefined {
-  if (value === undefined || typeof value === 'boolean') return value
-  throw new PgqrsError(
-    'ARGUMENT_INVALID',
-    `${what}: ${String(value).slice(0, 40)} is neither true nor false.`,
-  )
-}
-
 function textOf(value: unknown, what: string, longest = Number.POSITIVE_INFINITY): string | undefined {
   if (value === undefined) return undefined
-  if (typeof value === 'string' && value !== '' && value.length <= longest) return value
-  throw new PgqrsError('ARGUMENT_INVALID', `${what}: ${String(value).slice(0, 40)} is no text for this.`, {
+  if (typeof value === 'string' && value !== '' && value.length <= longest && isStorable(value)) return value
+  throw new PgqrsError('ARGUMENT_INVALID', `${what}: ${shown(value)} is no text for this.`, {
     hint: longest < 1e6 ? `Give a text of at most ${longest} characters.` : 'Give a text.',
   })
 }

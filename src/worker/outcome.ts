@@ -2,6 +2,7 @@
 import { backoffMs } from '../words/backoff.js'
 import { type Duration, durationMs } from '../words/duration.js'
 import { checkOptions } from '../words/options.js'
+import { shown } from '../words/shown.js'
 
 /** A program may hold two copies of the classes, as where tsx compiles one for `require`: each knows the other's. */
 const outcome = Symbol.for('pgqrs.outcome')
@@ -13,7 +14,7 @@ export class RetryAfter extends Error {
   override readonly name = 'RetryAfter'
   readonly delayMs: number
 
-  constructor(delay: Duration, message = `Try again after ${delay}.`, options?: ErrorOptions) {
+  constructor(delay: Duration, message = `Try again after ${shown(delay)}.`, options?: ErrorOptions) {
     super(message, options)
     this.delayMs = durationMs(delay, 'RetryAfter')
   }

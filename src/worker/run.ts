@@ -2,7 +2,10 @@
 // place of the library that listens to signals, and only when it is called.
 import { constants } from 'node:os'
 import process from 'node:process'
-import type { Duration } from '../words/duration.js'
+import { type Duration, durationMs } from '../words/duration.js'
+import { PgqrsError } from '../words/errors.js'
+import { checkOptions } from '../words/options.js'
+import { isList } from '../words/shown.js'
 
 export interface RunOptions {
   /** On which signals to stop. Default SIGTERM and SIGINT. The second one ends the program at once. */
@@ -19,7 +22,16 @@ interface Stoppable {
 
 /** Resolves when the worker has stopped, for whatever reason. */
 export async function runUntilSignal(worker: Stoppable, options: RunOptions = {}): Promise<void> {
+  checkOptions(options, ['signals', 'timeout'], 'run')
   const signals = options.signals ?? ['SIGTERM', 'SIGINT']
+  if (
+    !isList(signals) ||
+    !signals.every((signal) => typeof signal === 'string' && Object.hasOwn(constants.signals, signal))
+  )
+    throw new PgqrsError('ARGUMENT_INVALID', 'signals: this is no list of signals.', {
+      hint: "Give names of signals, such as ['SIGTERM'].",
+    })
+  durationMs(options.timeout ?? '30s', 'timeout')
   let asked = false
   const onSignal = (signal: NodeJS.Signals) => {
     if (asked) process.exit(128 + (constants.signals[signal] ?? 0))

@@ -5,7 +5,13 @@ import { PgqrsError } from '../words/errors.js'
 import { checkOptions } from '../words/options.js'
 import { Calls } from './calls.js'
 import { Ears } from './ears.js'
-import { Reporter, type WorkerCounters, type WorkerEvents, type WorkerPhase } from './events.js'
+import {
+  checkListener,
+  Reporter,
+  type WorkerCounters,
+  type WorkerEvents,
+  type WorkerPhase,
+} from './events.js'
 import { Fetcher } from './fetcher.js'
 import type { Held } from './held.js'
 import { type Lane, lanesOf } from './lane.js'
@@ -119,7 +125,7 @@ export class Worker {
   }
 
   on<Name extends keyof WorkerEvents>(event: Name, listener: (payload: WorkerEvents[Name][0]) => void): this {
-    this.#reporter.emitter.on(event, listener as never)
+    this.#reporter.listen('on', event, listener)
     return this
   }
 
@@ -127,7 +133,7 @@ export class Worker {
     event: Name,
     listener: (payload: WorkerEvents[Name][0]) => void,
   ): this {
-    this.#reporter.emitter.off(event, listener as never)
+    this.#reporter.listen('off', event, listener)
     return this
   }
 

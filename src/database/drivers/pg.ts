@@ -1,6 +1,7 @@
 // The driver for the package `pg` (node-postgres): a pool of pgqrs or of the program's own.
 import pg from 'pg'
 import { PgqrsError } from '../../words/errors.js'
+import { propertyOf } from '../../words/shown.js'
 import type {
   Driver,
   Executor,
@@ -44,11 +45,9 @@ export interface PgPool {
 
 export function isPgPool(pool: unknown): pool is PgPool {
   return (
-    typeof pool === 'object' &&
-    pool !== null &&
-    'totalCount' in pool &&
-    typeof (pool as PgPool).connect === 'function' &&
-    typeof (pool as PgPool).end === 'function'
+    typeof propertyOf(pool, 'totalCount') === 'number' &&
+    typeof propertyOf(pool, 'connect') === 'function' &&
+    typeof propertyOf(pool, 'end') === 'function'
   )
 }
 
@@ -167,7 +166,7 @@ export class PgDriver implements Driver {
           hint: 'Take a client with pool.connect(), begin on it, and give that client as tx.',
         },
       )
-    if (typeof (tx as PgClient | null)?.query !== 'function')
+    if (typeof propertyOf(tx, 'query') !== 'function')
       throw new PgqrsError('ARGUMENT_INVALID', 'tx is no client of the package pg.', {
         hint: 'Give the client on which you said begin.',
       })
