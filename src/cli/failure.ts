@@ -3,7 +3,7 @@ import { CommanderError } from 'commander'
 import { type ErrorCode, PgqrsError } from '../index.js'
 import { hidePasswords } from '../words/shown.js'
 import { Log } from './log.js'
-import { oneLine } from './text.js'
+import { cut, oneLine } from './text.js'
 
 export type FailureCode = 1 | 2
 
@@ -35,7 +35,8 @@ export function reportFailure(error: unknown, log: Log = new Log('info', 'stderr
   return exitCode
 }
 
-const clean = (text: string) => hidePasswords(oneLine(text))
+/** Whatever was typed, or thrown by somebody's file, stands in it. */
+const clean = (text: string) => cut(hidePasswords(oneLine(text)), 1_000)
 
 function explain(error: unknown): { message: string; hint?: string | undefined; exitCode: FailureCode } {
   if (error instanceof Failure) return error

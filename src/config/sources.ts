@@ -79,7 +79,7 @@ function parseFile(file: string, asked: string): unknown {
     )
   }
   try {
-    return parse(text)
+    return parse(text, { logLevel: 'error' })
   } catch (cause) {
     const line = cause instanceof Error ? cause.message.split('\n')[0] : String(cause)
     // The cause carries an excerpt of the file, which may hold a password: it stays behind.

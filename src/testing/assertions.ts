@@ -3,6 +3,7 @@ import { AssertionError } from 'node:assert'
 import type { Message, Pgqrs, QueueReference } from '../index.js'
 import { PgqrsMessages } from '../tables/index.js'
 import { type Duration, durationMs } from '../words/duration.js'
+import { PgqrsError } from '../words/errors.js'
 import { checkOptions, wholeNumber } from '../words/options.js'
 import { definitionOf } from '../words/queue.js'
 import { differences, show } from './partial.js'
@@ -82,7 +83,7 @@ type Mismatch = (message: EnqueuedMessage) => string[]
 
 function mismatchOf(payload: unknown, { delay, priority, headers }: Expected): Mismatch {
   const delayMs = delay === undefined ? undefined : durationMs(delay, 'delay')
-  return (message) => [
+  const compare = (message: EnqueuedMessage) => [
     ...differences(message.payload, payload),
     ...(delayMs !== undefined && Math.abs(message.delayMs - delayMs) > delayToleranceMs
       ? [`delay: ${message.delayMs} ms instead of ${delayMs} ms`]
@@ -90,6 +91,16 @@ function mismatchOf(payload: unknown, { delay, priority, headers }: Expected): M
     ...(priority === undefined ? [] : differences(message.priority, priority, 'priority')),
     ...(headers === undefined ? [] : differences(message.headers ?? {}, headers, 'headers')),
   ]
+  return (message) => {
+    try {
+      return compare(message)
+    } catch (cause) {
+      throw new PgqrsError('ARGUMENT_INVALID', 'expectEnqueued: what is expected cannot be compared.', {
+        hint: 'Give plain data, regular expressions, or matchers such as expect.any(String).',
+        cause,
+      })
+    }
+  }
 }
 
 function report(

@@ -104,8 +104,9 @@ export async function drain(
     ? [...(first as readonly Served[])]
     : [{ queue: first as QueueReference, handler: second as Handler }]
   const { throwOnError = false, limit = 10_000, ...serve } = options
+  const throws = yesOrNo(throwOnError, 'throwOnError')
   const drained = await run(pgqrs, served, serve, wholeNumber(limit, 'limit', 1, 1_000_000))
-  if (yesOrNo(throwOnError, 'throwOnError')) throwFirst(drained)
+  if (throws) throwFirst(drained)
   return drained
 }
 

@@ -373,13 +373,22 @@ for (const [table, made] of Object.entries(tables)) {
   parameter(`${table}.insert`, 'the row', none, (value) => made().insert(value as never))
   options(`${table}.delete`, null, { tx: none }, (value) => (made() as PgqrsQueues).delete('999', value))
 }
+const settings = {
+  maxAttempts: whole(1, 1_000),
+  onSuccess: word('archive', 'delete'),
+  retention: duration,
+  deadRetention: duration,
+}
+parameter('PgqrsAdmin.updateQueue', 'the name', queueName, (value) => it.admin.updateQueue(value, {}))
+options('PgqrsAdmin.updateQueue', null, settings, (value) =>
+  startsNothing(value) ? refused() : it.admin.updateQueue(name, value),
+)
+options('PgqrsAdmin.upkeep', null, { timeout: duration }, (value) => it.admin.upkeep(value))
+parameter('PgqrsQueues.update', 'the name', queueName, (value) => tables.PgqrsQueues().update(value, {}))
+each('PgqrsQueues.update', null, settings, {}, (value) => tables.PgqrsQueues().update(name, value))
 parameter('PgqrsQueues.getByName', 'the name', queueName, (value) => tables.PgqrsQueues().getByName(value))
-each(
-  'PgqrsQueues.insert',
-  'NewQueue',
-  { name: queueName, maxAttempts: whole(1, 1_000), onSuccess: word('archive', 'delete') },
-  { name },
-  (value) => tables.PgqrsQueues().insert(value),
+each('PgqrsQueues.insert', 'NewQueue', { name: queueName, ...settings }, { name }, (value) =>
+  tables.PgqrsQueues().insert(value),
 )
 each(
   'PgqrsWorkers.insert',
@@ -460,6 +469,7 @@ each(
     prefetch: whole(0, 10_000),
     totalConcurrency: whole(1, 100_000),
     order: word('fair', 'strict'),
+    upkeep: or(duration, (value) => value === false),
   },
   {},
   (value) => it.pgqrs.worker(name, async () => {}, value),
@@ -644,7 +654,7 @@ describe('anything at all is taken, or refused with a hint:', () => {
       fc.asyncProperty(anything, async (value) => {
         const outcome = await outcomeOf(call, value)
         if ('result' in outcome) return
-        if (safely(() => takes(value)) && outcome.error instanceof PgqrsError) return
+        if ((value === undefined || safely(() => takes(value))) && outcome.error instanceof PgqrsError) return
         expect(wrongWith(outcome.error), fc.stringify(value)).toEqual([])
       }),
       { numRuns: 25 },
@@ -712,6 +722,7 @@ test('everything that the public index offers is tried here', () => {
     'PgqrsAdmin.listGrants',
     'PgqrsAdmin.listQueues',
     'PgqrsAdmin.allQueuesMetrics',
+    'PgqrsAdmin.upkeepState',
     'PgqrsAdmin.workerManagement',
     'PgqrsAdmin.close',
     'PgqrsError.is',
