@@ -5,13 +5,7 @@ import { PgqrsError } from '../words/errors.js'
 import { checkOptions } from '../words/options.js'
 import { Calls } from './calls.js'
 import { Ears } from './ears.js'
-import {
-  checkListener,
-  Reporter,
-  type WorkerCounters,
-  type WorkerEvents,
-  type WorkerPhase,
-} from './events.js'
+import { Reporter, type WorkerCounters, type WorkerEvents, type WorkerPhase } from './events.js'
 import { Fetcher } from './fetcher.js'
 import type { Held } from './held.js'
 import { type Lane, lanesOf } from './lane.js'

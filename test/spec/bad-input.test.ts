@@ -295,7 +295,9 @@ options('PgqrsAdmin.deleteQueue', null, { force: flag }, (value) =>
 )
 parameter('PgqrsAdmin.purgeArchive', 'the name', queueName, (value) => it.admin.purgeArchive(value))
 options('PgqrsAdmin.purgeArchive', null, { dead: flag }, (value) => it.admin.purgeArchive(name, value))
-options('PgqrsAdmin.install', 'InstallOptions', { createSchema: flag }, (value) => it.admin.install(value))
+options('PgqrsAdmin.install', 'InstallOptions', { createSchema: flag, timeout: duration }, (value) =>
+  it.admin.install(value),
+)
 parameter('PgqrsAdmin.grant', 'the role', none, (value) => it.admin.grant(value, 'nobody'))
 parameter('PgqrsAdmin.grant', 'the grantee', none, (value) => it.admin.grant('producer', value))
 parameter('PgqrsAdmin.revoke', 'the role', none, (value) => it.admin.revoke(value, 'nobody'))

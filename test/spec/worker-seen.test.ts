@@ -69,7 +69,7 @@ describe('events', () => {
     })
     worker.on('degraded', ({ what }) => what satisfies 'database' | 'listen')
     // @ts-expect-error there is no such event
-    worker.on('succeded', () => {})
+    expect(() => worker.on('succeded', () => {})).toThrow(/is none of started, succeeded/)
     // @ts-expect-error it has no result
     worker.on('started', ({ result }) => result)
   })
