@@ -165,10 +165,10 @@ export class Crew {
     }
     const clock = clocks !== undefined && role === 'worker' ? this.#clockEnvironment(name, clocks) : {}
     const child = startProcess<ProgramSays>(file(role), {
-      args: [JSON.stringify(settings)],
       env: { ...environment, ...clock },
       timeoutMs: 60_000,
     })
+    child.tell(settings)
     child.end.then(
       ({ code, signal }) => {
         if (this.#ending.has(child)) return

@@ -1,5 +1,7 @@
 // Collects what the judge is given, when all is over.
 
+import { closeSync, openSync, writeFileSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
 import { Database } from '../database/database.js'
 import type { Row } from '../database/driver.js'
 import type { UnexpectedEnd } from './crew.js'
@@ -76,3 +78,14 @@ const eventOf = (row: Row): AuditEvent => ({
   xact: row.xact,
   seen: row.seen,
 })
+
+/** What the judge was given beside the history, for those who want to look: a line for each event, and the rest. */
+export function keepEvidence(folder: string, { audit, history: _, ...rest }: Evidence): void {
+  const file = openSync(join(folder, 'audit.ndjson'), 'w')
+  for (let from = 0; from < audit.length; from += page) {
+    const lines = audit.slice(from, from + page).map((event) => `${JSON.stringify(event)}\n`)
+    writeSync(file, lines.join(''))
+  }
+  closeSync(file)
+  writeFileSync(join(folder, 'evidence.json'), JSON.stringify(rest, null, 1))
+}

@@ -52,7 +52,8 @@ function picture({ timeline, faults }: ChaosSummary): string {
   const total = height + families.length * laneHeight + 8
   const seconds = [0, 0.25, 0.5, 0.75, 1].map((part) => {
     const second = Math.round(part * timeline.length)
-    return `<text x="${x(second)}" y="${height - 6}">${second} s</text>`
+    const anchor = part === 1 ? ' text-anchor="end"' : ''
+    return `<text x="${x(second)}" y="${height - 6}"${anchor}>${second} s</text>`
   })
   return `<svg viewBox="0 0 ${width} ${total}" width="${width}" role="img" aria-label="throughput and faults over time">
 <line class="axis" x1="${left}" y1="${y(0)}" x2="${width}" y2="${y(0)}"/>

@@ -61,7 +61,7 @@ export interface PlanOptions {
 const calmMs = 2_500
 const gapMs = 2_200
 /** For a process to be up again after it was killed. */
-const restMs = 1_500
+const restMs = 4_000
 
 /** In rounds: each family once, in any order, then again. */
 export function makePlan(options: PlanOptions): PlannedFault[] {

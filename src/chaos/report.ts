@@ -59,14 +59,13 @@ function dangers({ dangers: counts }: ChaosSummary): string {
 }
 
 function rules({ rules: judged }: ChaosSummary): string {
-  const rows = judged.map(({ name, checked, broken, skipped, promise }) => [
+  const rows = judged.map(({ name, checked, broken, skipped }) => [
     skipped !== undefined ? 'not asked' : broken === 0 ? 'held' : 'BROKEN',
     name,
     skipped ?? `${checked.toLocaleString('en')} looked at`,
-    promise,
   ])
-  const violations = judged.flatMap(({ name, broken, violations: found }) =>
-    broken === 0 ? [] : [`${name}: broken ${broken} times`, ...found.map((one) => `  ${one}`)],
+  const violations = judged.flatMap(({ name, promise, broken, violations: found }) =>
+    broken === 0 ? [] : [`\n${name} (${promise}): broken ${broken} times`, ...found.map((one) => `  ${one}`)],
   )
   return [aligned(rows), ...violations].join('\n')
 }

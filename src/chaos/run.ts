@@ -11,7 +11,7 @@ import { Database } from '../database/database.js'
 import { binariesNear } from '../postgres/index.js'
 import { PgqrsError } from '../words/errors.js'
 import { Crew, findFaketime, type Role } from './crew.js'
-import { evidenceOf } from './evidence.js'
+import { evidenceOf, keepEvidence } from './evidence.js'
 import { machineTime, readHistory } from './history.js'
 import type { Evidence, FaultRecord } from './judge/evidence.js'
 import { judge, type Verdict } from './judge/judge.js'
@@ -128,6 +128,7 @@ async function runWith(settings: ChaosSettings, ends: Ends): Promise<ChaosResult
     maxAttempts,
     load: { beganAt, endedAt, drainedAt },
   })
+  if (settings.history !== undefined) keepEvidence(history, evidence)
   const verdict = judge(evidence)
   const where =
     site.own === undefined ? 'the database of the DSN' : `own server, PostgreSQL ${site.own.version}`

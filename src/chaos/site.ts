@@ -1,6 +1,7 @@
 // Where a run takes place: a server of its own, with standby, pooler and disk, or the user's own database, of which
 // only the run's own connections may be struck. And the networks between it and the programs.
 
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import {
   copyForStandby,
@@ -47,7 +48,7 @@ const settings: Record<string, string> = {
   shared_buffers: '64MB',
   max_wal_size: '256MB',
   // A standby made under load needs all of it since the beginning of its copy.
-  wal_keep_size: '512MB',
+  wal_keep_size: '256MB',
   wal_retrieve_retry_interval: '200ms',
 }
 
@@ -173,13 +174,15 @@ class Servers {
   async failover(): Promise<void> {
     const old = this.#running
     const folder = this.#folder()
-    await copyForStandby(old, folder)
-    const standby = await this.#start(folder)
+    let standby: LocalServer | undefined
     try {
+      await copyForStandby(old, folder)
+      standby = await this.#start(folder)
       await makeSynchronous(old)
     } catch (error) {
       await makeAsynchronous(old).catch(() => {})
-      await standby.stop('immediate')
+      await standby?.stop('immediate')
+      remove(folder)
       throw error
     }
     process.kill(old.pid, 'SIGKILL')
@@ -187,6 +190,7 @@ class Servers {
     this.#primary = standby
     this.onMove(standby.dsn)
     await promote(standby)
+    remove(old.dataDir)
   }
 
   async stop(): Promise<void> {
@@ -208,6 +212,9 @@ class Servers {
     return startServer({ dataDir, binaries, settings, syncNewFolder: false })
   }
 }
+
+/** A disk that is small by intention has no room for what was. */
+const remove = (folder: string) => rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
 
 class OwnPooler {
   readonly #server: { dsn: string; port: number; dataDir: string }

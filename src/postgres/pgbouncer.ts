@@ -107,6 +107,8 @@ max_db_connections = 20
 max_client_conn = 1000
 ; Each test has a database of its own: idle connections of finished ones must not use up the server's.
 server_idle_timeout = 5
+; After a server could not be reached it is asked again; by default 15 seconds later, however soon it is back.
+server_login_retry = 1
 log_connections = 0
 log_disconnections = 0
 `

@@ -52,7 +52,9 @@ const connections = 8
 export async function program(
   work: (program: Program) => Promise<{ holders?: readonly string[]; stop(): Promise<void> }>,
 ): Promise<void> {
-  const settings: ProgramSettings = JSON.parse(process.argv[2] ?? '{}')
+  // Not by an argument: everybody can read those, and there is a password in the DSN.
+  const heard = told<ProgramSettings | ProgramOrder>()
+  const settings = (await heard.next()).value as ProgramSettings
   const { dsn, application, name, run, seed, system } = settings
   const history = new HistoryFile(settings.history, name, run)
   process.on('unhandledRejection', (error) => history.write({ e: 'trouble', why: `nobody caught ${error}` }))
@@ -72,7 +74,7 @@ export async function program(
   const database = Database.of(pool, { schema: settings.schema })
   const running = await work({ settings, history, random, client, pool, database, offers: under.offers })
   say({ ready: [...(running.holders ?? [])] } satisfies ProgramSays)
-  for await (const order of told<ProgramOrder>()) {
+  for await (const order of heard) {
     if ('exhaust' in order) void exhaust(pool, order.exhaust)
     else break
   }
