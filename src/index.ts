@@ -2,7 +2,7 @@
 export { type CreateQueueOptions, PgqrsAdmin } from './admin/admin.js'
 export type { DeadLetters, RedriveOptions } from './admin/dead-letters.js'
 export type { Installation, InstallOptions } from './admin/installation.js'
-export type { QueueMetrics } from './admin/metrics.js'
+export type { MetricsOptions, QueueMetrics } from './admin/metrics.js'
 export type { Grant, Role } from './admin/roles.js'
 export type { Upkeep, UpkeepState, UpkeepStep } from './admin/upkeep.js'
 export type { Verification } from './admin/verification.js'

@@ -20,7 +20,13 @@ import { checkOptions, yesOrNo } from '../words/options.js'
 import { isA, shown } from '../words/shown.js'
 import { DeadLetters } from './dead-letters.js'
 import { checkVersion, type Installation, type InstallOptions, install, uninstall } from './installation.js'
-import { allQueuesMetrics, type QueueMetrics, queueMetrics, queueNotFound } from './metrics.js'
+import {
+  allQueuesMetrics,
+  type MetricsOptions,
+  type QueueMetrics,
+  queueMetrics,
+  queueNotFound,
+} from './metrics.js'
 import { type Grant, grant, listGrants, type Role, revoke } from './roles.js'
 import { type Upkeep, type UpkeepState, upkeep, upkeepState } from './upkeep.js'
 import { type Verification, verify } from './verification.js'
@@ -268,14 +274,17 @@ export class PgqrsAdmin<Pool = ReturnType<typeof PgDriver.pool>> {
     return upkeepState(this.#database)
   }
 
-  /** How one queue stands. @throws PgqrsError QUEUE_NOT_FOUND */
-  async queueMetrics(name: string): Promise<QueueMetrics> {
-    return queueMetrics(this.#database, name)
+  /**
+   * How one queue stands. Counts up to 20,000 messages, live and archived, and estimates what is beyond.
+   * @throws PgqrsError QUEUE_NOT_FOUND
+   */
+  async queueMetrics(name: string, options: MetricsOptions = {}): Promise<QueueMetrics> {
+    return queueMetrics(this.#database, name, options)
   }
 
-  /** How all queues stand, by name. */
-  async allQueuesMetrics(): Promise<QueueMetrics[]> {
-    return allQueuesMetrics(this.#database)
+  /** How all queues stand, by name; each as `queueMetrics` has it. */
+  async allQueuesMetrics(options: MetricsOptions = {}): Promise<QueueMetrics[]> {
+    return allQueuesMetrics(this.#database, options)
   }
 
   /** The registered workers: the same as `admin.workers`. */

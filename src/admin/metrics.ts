@@ -4,6 +4,7 @@ import type { Row } from '../database/driver.js'
 import { PgqrsError } from '../words/errors.js'
 import type { Id } from '../words/id.js'
 import { checkQueueName } from '../words/names.js'
+import { checkOptions } from '../words/options.js'
 
 export interface QueueMetrics {
   readonly queueId: Id
@@ -22,6 +23,24 @@ export interface QueueMetrics {
   readonly totalCount: number
   /** Milliseconds for which the oldest ready message has been due; null when none is ready. */
   readonly oldestPendingAgeMs: number | null
+  /**
+   * Whether there are more than 20,000 messages, live or archived, and what is beyond was taken from the server's
+   * statistics: usually right to some percent, and less so after a burst.
+   */
+  readonly estimated: boolean
+}
+
+export interface MetricsOptions {
+  /** Counts every message, which takes seconds for millions. Default false. */
+  exact?: boolean
+}
+
+/** What is counted one by one, of each queue: tens of milliseconds. */
+const countedAtMost = 20_000
+
+function limitOf(options: MetricsOptions, of: string): number | null {
+  checkOptions(options, ['exact'], of)
+  return options.exact === true ? null : countedAtMost
 }
 
 function metricsOfRow(row: Row): QueueMetrics {
@@ -40,19 +59,26 @@ function metricsOfRow(row: Row): QueueMetrics {
     archivedCount,
     totalCount: pendingCount + leasedCount + delayedCount + deadCount + archivedCount,
     oldestPendingAgeMs: row.oldest_pending_age_ms === null ? null : Number(row.oldest_pending_age_ms),
+    estimated: row.estimated,
   }
 }
 
 /** @throws PgqrsError QUEUE_NOT_FOUND */
-export async function queueMetrics(database: Database, name: string): Promise<QueueMetrics> {
-  const [row] = await database.run('queueMetrics', [checkQueueName(name)])
+export async function queueMetrics(
+  database: Database,
+  name: string,
+  options: MetricsOptions,
+): Promise<QueueMetrics> {
+  const values = [checkQueueName(name), limitOf(options, 'queueMetrics')]
+  const [row] = await database.run('queueMetrics', values)
   if (row === undefined) throw queueNotFound(name)
   return metricsOfRow(row)
 }
 
 /** By name. */
-export async function allQueuesMetrics(database: Database): Promise<QueueMetrics[]> {
-  return (await database.run('queueMetrics', [null])).map(metricsOfRow)
+export async function allQueuesMetrics(database: Database, options: MetricsOptions): Promise<QueueMetrics[]> {
+  const values = [null, limitOf(options, 'allQueuesMetrics')]
+  return (await database.run('queueMetrics', values)).map(metricsOfRow)
 }
 
 export function queueNotFound(name: string): PgqrsError {

@@ -56,14 +56,18 @@ export const upkeepColumns: Columns<UpkeepStep> = {
 
 export const metricsColumns: Columns<QueueMetrics> = {
   queue: (row) => row.name,
-  ready: (row) => row.pendingCount,
+  ready: (row) => about(row, row.pendingCount),
   leased: (row) => row.leasedCount,
-  delayed: (row) => row.delayedCount,
+  delayed: (row) => about(row, row.delayedCount),
   dead: (row) => row.deadCount,
-  archived: (row) => row.archivedCount,
-  total: (row) => row.totalCount,
+  archived: (row) => about(row, row.archivedCount),
+  total: (row) => about(row, row.totalCount),
   'oldest ready': (row) => age(row.oldestPendingAgeMs),
 }
+
+/** A large count of what was not counted one by one. */
+const about = ({ estimated }: QueueMetrics, count: number) =>
+  estimated && count >= 20_000 ? `~${count}` : count
 
 export type ShownWorker = WorkerInfo & { queue: string | null }
 

@@ -7,7 +7,7 @@ import { rendered, run } from '../releases/0.4.0/statements.js'
 export const newestVersion: number = migrations.at(-1)?.version ?? 0
 
 /** Installs the schema of that version into `public`. */
-export async function installVersion(client: pg.Client, version: number): Promise<void> {
+export async function installVersion(client: pg.ClientBase, version: number): Promise<void> {
   await client.query('begin')
   await run(client, 'createMigrations')
   for (const one of migrations.filter((migration) => migration.version <= version)) {

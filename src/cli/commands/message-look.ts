@@ -35,7 +35,7 @@ const count = connected(
 
 async function countOf(admin: Connected['admin'], queue: string, state: string): Promise<number> {
   if (state === 'dead') return admin.deadLetters.count(queue)
-  if (state === 'ready') return (await admin.queueMetrics(queue)).pendingCount
+  if (state === 'ready') return (await admin.queueMetrics(queue, { exact: true })).pendingCount
   return new PgqrsArchiveTable(admin.pool).countByFk((await admin.getQueue(queue)).id)
 }
 

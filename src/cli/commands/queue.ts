@@ -1,6 +1,6 @@
 // pgqrs queue: create, update, list, pause, resume, delete, purge, metrics.
 import { type Command, Option } from 'commander'
-import type { QueueSettings } from '../../index.js'
+import type { MetricsOptions, QueueSettings } from '../../index.js'
 import { attempts, queueName, retention } from '../arguments.js'
 import { metricsColumns, queueColumns } from '../columns.js'
 import { examples } from '../examples.js'
@@ -72,6 +72,7 @@ export function addQueue(pgqrs: Command): void {
     .command('metrics')
     .description('Count what is ready, leased, delayed, dead and archived, of one queue or of all')
     .argument('[name]', 'its name', queueName)
+    .option('--exact', 'count every message, which takes seconds for millions')
     .addHelpText('after', examples('pgqrs queue metrics', 'pgqrs queue metrics emails --format json'))
     .action(metrics)
 }
@@ -135,7 +136,7 @@ const purge = connected(async ({ admin, output }, name: string) => {
   await output.result({ queue: name, purged }, `Purged ${counted(purged, 'message')} of the queue ${name}.`)
 })
 
-const metrics = connected(async ({ admin, output }, name: string | undefined) => {
-  if (name === undefined) await output.list(await admin.allQueuesMetrics(), metricsColumns)
-  else await output.one(await admin.queueMetrics(name), metricsColumns)
+const metrics = connected(async ({ admin, output }, name: string | undefined, options: MetricsOptions) => {
+  if (name === undefined) await output.list(await admin.allQueuesMetrics(options), metricsColumns)
+  else await output.one(await admin.queueMetrics(name, options), metricsColumns)
 })
