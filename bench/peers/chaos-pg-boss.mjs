@@ -9,7 +9,8 @@ const auditOf = (schema) => `
 create function "${schema}".chaos_audit_job() returns trigger language plpgsql as $chaos$
 declare
   v_what text := case
-    when tg_op = 'INSERT' then 'enqueued'
+    -- What failed is deleted and inserted again.
+    when tg_op = 'INSERT' then case when new.state = 'created' then 'enqueued' else 'failed' end
     when tg_op = 'DELETE' then 'touched'
     when new.state = 'active' and (old.state <> 'active' or new.started_on is distinct from old.started_on) then 'claimed'
     when old.state = 'active' and new.state in ('completed', 'cancelled') then 'left'

@@ -43,7 +43,7 @@ await program(async (given) => {
   }, tickMs)
   const inOrder = async () => {
     // One after the other, so that the order of commits is the order of the calls.
-    while (settings.ordered && !stopping) {
+    while (settings.ordered && settings.lanes.includes('ordered') && !stopping) {
       operations += 1
       const priority = given.random.whole(0, 1)
       await carryOut(given, operations, 'single', [
