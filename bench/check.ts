@@ -2,11 +2,10 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Command } from 'commander'
-import { machine, type Report } from '../src/bench/index.js'
+import { machine, plain, type Report } from '../src/bench/index.js'
 import { libraryVersion } from '../src/database/sql.generated.js'
 import { changes, regressions } from './compare.js'
 import { play } from './runs.js'
-import { plain } from './table.js'
 
 const options = new Command('npm run bench:check --')
   .option('--against <file>', 'a result of npm run bench (default: the committed quick one of this version)')

@@ -31,8 +31,9 @@ function processorTime({ systems }: ScenarioSummary): Pick<Verdict, 'text' | 'at
   )
   const mine = own?.[1] ?? null
   if (mine === null || own?.[0].startsWith('pgqrs') !== true) return []
+  // Of one that costs more than ten times as much, nobody can say whether it was 30 or 60 times.
   return others.flatMap(([name, theirs]) =>
-    theirs === null || theirs === 0
+    theirs === null || theirs === 0 || theirs > 10 * mine
       ? []
       : [{ text: `processor time over that of ${name}`, atMost: 1, is: mine / theirs }],
   )

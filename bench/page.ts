@@ -1,7 +1,7 @@
 // The result as a page of its own: plots as inline SVG, no script, nothing fetched from elsewhere.
-import { microseconds, type Report, type ScenarioSummary } from '../src/bench/index.js'
+import { microseconds, plain, type Report, type ScenarioSummary } from '../src/bench/index.js'
 import { bars, escaped, lines, stacked } from './plots.js'
-import { headOf, plain, verdictText } from './table.js'
+import { headOf, verdictText } from './table.js'
 
 export function reportPage(report: Report): string {
   const title = `pgqrs ${report.version}: the benchmark`

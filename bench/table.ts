@@ -1,7 +1,9 @@
 // The result as a table, in Markdown: for a terminal, and for bench/results.
 import {
   allMicroseconds,
+  boundText,
   microseconds,
+  plain,
   type Report,
   type ScenarioSummary,
   type Spread,
@@ -62,11 +64,10 @@ function sectionOf({ number, name, measures, units, systems, asked }: ScenarioSu
   ]
 }
 
-export function verdictText({ text, atLeast, atMost, is, least, most, reached }: Verdict): string {
-  const bound = atLeast === undefined ? `at most ${atMost}` : `at least ${atLeast}`
-  if (is === null || least === null || most === null) return `${text}: asked ${bound}, not measured`
-  const spread = least === most ? '' : ` (${plain(least)} to ${plain(most)})`
-  return `${reached ? 'reached' : '**not reached**'}: ${text}: asked ${bound}, is ${plain(is)}${spread}`
+export function verdictText(verdict: Verdict): string {
+  const { text, reached } = verdict
+  const said = reached === null ? '' : reached ? 'reached: ' : '**not reached**: '
+  return `${said}${text}: asked ${boundText(verdict)}`
 }
 
 function tableOf(rows: readonly string[][]): string[] {
@@ -86,10 +87,3 @@ function spreadText(spread: Spread | undefined): string {
 
 const ratio = (one: number | null, other: number | null) =>
   one === null || other === null || other === 0 ? null : one / other
-
-/** Three digits that mean something. */
-export function plain(value: number | null | undefined): string {
-  if (value === null || value === undefined || Number.isNaN(value)) return '–'
-  if (Math.abs(value) >= 100) return Math.round(value).toLocaleString('en')
-  return String(Number(value.toPrecision(3)))
-}

@@ -3,6 +3,7 @@ export { type Alone, type AloneOptions, alone, aloneScenarios } from './alone.js
 export { type Costs, Meter } from './meter.js'
 export type { Asked, Reading, Scenario } from './scenario.js'
 export { scenarios } from './scenarios/index.js'
+export { boundText, plain } from './shown.js'
 export { type Outcome, Stage } from './stage.js'
 export * from './statistics.js'
 export {

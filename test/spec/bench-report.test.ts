@@ -1,8 +1,15 @@
 // What is written of a benchmark: a table and a page that say what was measured, what is missing, and nothing else.
 import { expect, test } from 'vitest'
 import { reportPage } from '../../bench/page.js'
-import { markdownOf, plain } from '../../bench/table.js'
-import { distributionOf, type Report, type Rounds, type Scenario, summarise } from '../../src/bench/index.js'
+import { markdownOf } from '../../bench/table.js'
+import {
+  distributionOf,
+  plain,
+  type Report,
+  type Rounds,
+  type Scenario,
+  summarise,
+} from '../../src/bench/index.js'
 import { times } from '../../src/bench/scenario.js'
 
 const scenario: Scenario = {

@@ -1,5 +1,5 @@
 // What pgqrs bench shows: a row for each number, and a line for each bound that pgqrs must keep.
-import { microseconds, type ScenarioSummary, type Spread } from '../../bench/index.js'
+import { boundText, microseconds, plain, type ScenarioSummary, type Spread } from '../../bench/index.js'
 
 export interface Measured {
   scenario: string
@@ -7,7 +7,7 @@ export interface Measured {
   what: string
   median: string
   range: string
-  clientMicroseconds: string
+  clientCpu: string
   wal: string
 }
 
@@ -20,29 +20,22 @@ export function measured({ number, name, units, systems }: ScenarioSummary): Mea
         system,
         what: unit === '' ? value : `${value}, ${unit}`,
         ...shown(values[value] as Spread),
-        clientMicroseconds: n === 0 ? digits(microseconds(costs, 'clientSeconds')) : '-',
-        wal: n === 0 ? digits(costs?.wal?.median) : '-',
+        clientCpu: n === 0 ? `${plain(microseconds(costs, 'clientSeconds'))} µs` : '-',
+        wal: n === 0 ? plain(costs?.wal?.median) : '-',
       })),
   )
 }
 
+/** What could be told without the peers. */
 export function verdicts({ number, asked }: ScenarioSummary): string[] {
   return asked
     .filter(({ is }) => is !== null)
-    .map(({ text, atLeast, atMost, is, reached }) => {
-      const bound = atLeast === undefined ? `at most ${atMost}` : `at least ${atLeast}`
-      return `${number}: ${digits(is)} ${text} (asked: ${bound})${reached ? '' : ', not reached here'}`
-    })
+    .map(
+      (one) => `${number}: ${one.text}: asked ${boundText(one)}${one.reached ? '' : ' · not reached here'}`,
+    )
 }
 
 const shown = ({ median, least, most, rounds }: Spread) => ({
-  median: digits(median),
-  range: rounds === 1 ? '-' : `${digits(least)} to ${digits(most)}`,
+  median: plain(median),
+  range: rounds === 1 ? '-' : `${plain(least)} to ${plain(most)}`,
 })
-
-/** Three digits that mean something. */
-export function digits(value: number | null | undefined): string {
-  if (value === null || value === undefined || Number.isNaN(value)) return '-'
-  if (Math.abs(value) >= 100) return Math.round(value).toLocaleString('en')
-  return String(Number(value.toPrecision(3)))
-}

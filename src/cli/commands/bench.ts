@@ -71,7 +71,7 @@ async function tell(report: Report, output: Output, log: Log): Promise<void> {
     what: (row) => row.what,
     median: (row) => row.median,
     range: (row) => row.range,
-    'client µs': (row) => row.clientMicroseconds,
+    'client cpu': (row) => row.clientCpu,
     'wal bytes': (row) => row.wal,
   })
   for (const line of report.scenarios.flatMap(verdicts)) log.info(line)
