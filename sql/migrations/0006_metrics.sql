@@ -22,6 +22,8 @@ declare
   v_spent bigint;
   v_oldest timestamptz;
   v_later bigint;
+  v_due bigint;
+  v_all_due boolean;
   v_rows bigint;
   v_priority bigint;
 begin
@@ -51,14 +53,16 @@ begin
       leased := 0;
       v_spent := 0;
       v_later := 0;
+      v_due := 0;
+      v_all_due := true;
       v_priority := -2147483649;
       loop
         select m.priority into v_priority from :"schema".pgqrs_messages m
           where m.queue_id = v_id and m.priority > v_priority order by m.priority limit 1;
         exit when not found;
         select leased + count(*) filter (where h.held), v_spent + count(*) filter (where h.spent and not h.held),
-            least(v_oldest, min(h.due_at) filter (where not h.held and not h.spent))
-          into leased, v_spent, v_oldest
+            least(v_oldest, min(h.due_at) filter (where not h.held and not h.spent)), v_due + count(*), v_all_due and count(*) < 10000
+          into leased, v_spent, v_oldest, v_due, v_all_due
           from (
             select m.due_at, coalesce(m.leased_until > v_now, false) as held, m.attempt - m.given_back >= m.max_attempts as spent
             from :"schema".pgqrs_messages m
@@ -70,11 +74,14 @@ begin
           where m.queue_id = v_id and m.priority = v_priority::integer and m.due_at > v_now
           order by m.due_at, m.id limit p_limit - v_later) l;
       end loop;
-      delayed := v_later;
-      if v_later >= p_limit then
-        delayed := greatest(v_later, :"schema".pgqrs_estimate(v_id, v_now));
-      end if;
-      pending := greatest(pending, :"schema".pgqrs_estimate(v_id, null) - delayed - leased - v_spent);
+      v_rows := :"schema".pgqrs_estimate(v_id, null);
+      -- Whichever of the two is known leaves the other.
+      delayed := case
+        when v_later < p_limit then v_later
+        else greatest(v_later, case when v_all_due then v_rows - v_due else :"schema".pgqrs_estimate(v_id, v_now) end) end;
+      pending := case
+        when v_all_due then v_due - leased - v_spent
+        else greatest(v_due - leased - v_spent, v_rows - delayed - leased - v_spent) end;
     end if;
     select count(*) into dead from (
       select from :"schema".pgqrs_archive a where a.queue_id = v_id and a.outcome = 'dead'

@@ -126,7 +126,7 @@ export const expected: readonly string[] = [
   "function pgqrs_next_due(p_queues text[]) 7b8112cceccd",
   "function pgqrs_payloads_within(p_ctids tid[], p_bytes bigint, OUT payload_count integer, OUT payloads text) c99b7953eab9",
   "function pgqrs_postpone(p_queue text, p_id bigint, p_by_ms bigint) as its owner d73d3aad04f7",
-  "function pgqrs_queue_metrics(p_queue text, p_limit bigint) fc39461b141a",
+  "function pgqrs_queue_metrics(p_queue text, p_limit bigint) 33c99c5b31be",
   "function pgqrs_redrive(p_queue text, p_ids bigint[], p_limit integer) 9d092b1ee221",
   "function pgqrs_release_held(p_ids bigint[], p_attempts integer[], p_delays_ms bigint[]) 5ecce09945f6",
   "function pgqrs_remove(p_queue_id bigint, p_id bigint, p_archive boolean, p_archived_by text, p_force boolean) edbfe893aac0",

@@ -38,9 +38,10 @@ export interface MetricsOptions {
 /** What is counted one by one, of each queue: tens of milliseconds. */
 const countedAtMost = 20_000
 
-function limitOf(options: MetricsOptions, of: string): number | null {
+async function rowsOf(database: Database, name: string | null, options: MetricsOptions, of: string) {
   checkOptions(options, ['exact'], of)
-  return options.exact === true ? null : countedAtMost
+  if (options.exact === true) return database.run('exactQueueMetrics', [name])
+  return database.run('queueMetrics', [name, countedAtMost])
 }
 
 function metricsOfRow(row: Row): QueueMetrics {
@@ -69,16 +70,14 @@ export async function queueMetrics(
   name: string,
   options: MetricsOptions,
 ): Promise<QueueMetrics> {
-  const values = [checkQueueName(name), limitOf(options, 'queueMetrics')]
-  const [row] = await database.run('queueMetrics', values)
+  const [row] = await rowsOf(database, checkQueueName(name), options, 'queueMetrics')
   if (row === undefined) throw queueNotFound(name)
   return metricsOfRow(row)
 }
 
 /** By name. */
 export async function allQueuesMetrics(database: Database, options: MetricsOptions): Promise<QueueMetrics[]> {
-  const values = [null, limitOf(options, 'allQueuesMetrics')]
-  return (await database.run('queueMetrics', values)).map(metricsOfRow)
+  return (await rowsOf(database, null, options, 'allQueuesMetrics')).map(metricsOfRow)
 }
 
 export function queueNotFound(name: string): PgqrsError {

@@ -1779,7 +1779,7 @@ begin
 end
 $pgqrs$;
 ` },
-  { version: 6, name: 'metrics', checksum: 'bc1582a35898ce53', worksWith: 2, sql: `-- works-with: 2
+  { version: 6, name: 'metrics', checksum: '8a15917c6997caab', worksWith: 2, sql: `-- works-with: 2
 
 -- How queues stand: one by name, or all. Counts up to p_limit messages of each queue, live and archived, one by one
 -- (null: all of them). Where there are more, \`estimated\` is true: what is beyond is taken from the statistics of the
@@ -1803,6 +1803,8 @@ declare
   v_spent bigint;
   v_oldest timestamptz;
   v_later bigint;
+  v_due bigint;
+  v_all_due boolean;
   v_rows bigint;
   v_priority bigint;
 begin
@@ -1832,14 +1834,16 @@ begin
       leased := 0;
       v_spent := 0;
       v_later := 0;
+      v_due := 0;
+      v_all_due := true;
       v_priority := -2147483649;
       loop
         select m.priority into v_priority from :"schema".pgqrs_messages m
           where m.queue_id = v_id and m.priority > v_priority order by m.priority limit 1;
         exit when not found;
         select leased + count(*) filter (where h.held), v_spent + count(*) filter (where h.spent and not h.held),
-            least(v_oldest, min(h.due_at) filter (where not h.held and not h.spent))
-          into leased, v_spent, v_oldest
+            least(v_oldest, min(h.due_at) filter (where not h.held and not h.spent)), v_due + count(*), v_all_due and count(*) < 10000
+          into leased, v_spent, v_oldest, v_due, v_all_due
           from (
             select m.due_at, coalesce(m.leased_until > v_now, false) as held, m.attempt - m.given_back >= m.max_attempts as spent
             from :"schema".pgqrs_messages m
@@ -1851,11 +1855,14 @@ begin
           where m.queue_id = v_id and m.priority = v_priority::integer and m.due_at > v_now
           order by m.due_at, m.id limit p_limit - v_later) l;
       end loop;
-      delayed := v_later;
-      if v_later >= p_limit then
-        delayed := greatest(v_later, :"schema".pgqrs_estimate(v_id, v_now));
-      end if;
-      pending := greatest(pending, :"schema".pgqrs_estimate(v_id, null) - delayed - leased - v_spent);
+      v_rows := :"schema".pgqrs_estimate(v_id, null);
+      -- Whichever of the two is known leaves the other.
+      delayed := case
+        when v_later < p_limit then v_later
+        else greatest(v_later, case when v_all_due then v_rows - v_due else :"schema".pgqrs_estimate(v_id, v_now) end) end;
+      pending := case
+        when v_all_due then v_due - leased - v_spent
+        else greatest(v_due - leased - v_spent, v_rows - delayed - leased - v_spent) end;
     end if;
     select count(*) into dead from (
       select from :"schema".pgqrs_archive a where a.queue_id = v_id and a.outcome = 'dead'
@@ -2133,6 +2140,36 @@ where id = any (array(
 ))
 returning id`,
   queueMetrics: `select * from :"schema".pgqrs_queue_metrics($1::text, $2::bigint)`,
+  exactQueueMetrics: `select q.id, q.name,
+  coalesce(l.pending, 0) as pending, coalesce(l.leased, 0) as leased, coalesce(l.delayed, 0) as delayed,
+  coalesce(l.spent, 0) + d.dead as dead, a.settled - d.dead as archived,
+  l.oldest_pending_age_ms, false as estimated
+from :"schema".pgqrs_queues q
+left join lateral (
+  select
+    count(*) filter (where s.state = 'pending') as pending,
+    count(*) filter (where s.state = 'leased') as leased,
+    count(*) filter (where s.state = 'delayed') as delayed,
+    count(*) filter (where s.state = 'spent') as spent,
+    round(extract(epoch from clock_timestamp() - min(s.due_at) filter (where s.state = 'pending')) * 1000)::bigint
+      as oldest_pending_age_ms
+  from (
+    select m.due_at, case
+      when m.leased_until > clock_timestamp() then 'leased'
+      when m.attempt - m.given_back >= m.max_attempts then 'spent'
+      when m.due_at > clock_timestamp() then 'delayed'
+      else 'pending' end as state
+    from :"schema".pgqrs_messages m where m.queue_id = q.id
+  ) s
+) l on true
+left join lateral (
+  select count(*) as dead from :"schema".pgqrs_archive a where a.queue_id = q.id and a.outcome = 'dead'
+) d on true
+left join lateral (
+  select count(*) as settled from :"schema".pgqrs_archive a where a.queue_id = q.id
+) a on true
+where $1::text is null or q.name = $1::text
+order by q.name`,
   insertQueue: `insert into :"schema".pgqrs_queues (name, max_attempts, on_success, retention, dead_retention)
 values ($1::text, coalesce($2::integer, 5), coalesce($3::text, 'archive'), $4::bigint * interval '1 millisecond',
   $5::bigint * interval '1 millisecond')

@@ -29,7 +29,7 @@ async function filled(counts: {
   return name
 }
 
-const counted = async (name: string, limit: number | null) => {
+const counted = async (name: string, limit: number) => {
   const [row] = await Database.of(it.admin.pool).run('queueMetrics', [name, limit])
   const { pending, leased, delayed, dead, archived, estimated } = row ?? {}
   return {
@@ -65,8 +65,23 @@ describe('metrics', () => {
     expect(near.age).toBeGreaterThan(3_500_000)
     // What is delayed is counted by itself.
     expect(await counted(name, 5_000)).toMatchObject({ delayed: 3_000, leased: 90, estimated: true })
-    expect(await counted(name, null)).toMatchObject(exact)
-    expect(await it.admin.queueMetrics(name, { exact: true })).toMatchObject({ pendingCount: 6_000 })
+    expect(await it.admin.queueMetrics(name, { exact: true })).toMatchObject({
+      pendingCount: 6_000,
+      leasedCount: 90,
+      delayedCount: 3_000,
+      deadCount: 50,
+      archivedCount: 8_000,
+      estimated: false,
+    })
+  })
+
+  test('do not take one queue for another: where all is delayed, nothing is said to be ready, and the other way round', async () => {
+    const delayed = await filled({ ready: 0, delayed: 12_000, leased: 5, archived: 0, dead: 0 })
+    const ready = await filled({ ready: 12_000, delayed: 0, leased: 0, archived: 0, dead: 0 })
+    expect(await counted(delayed, 1_000)).toMatchObject({ pending: 0, leased: 5, estimated: true, age: 0 })
+    expect((await counted(delayed, 1_000)).delayed).toBeGreaterThan(9_000)
+    expect(await counted(ready, 1_000)).toMatchObject({ delayed: 0, leased: 0, estimated: true })
+    expect((await counted(ready, 1_000)).pending).toBeGreaterThan(9_000)
   })
 
   test('are never below what was counted, whatever the statistics say', async () => {
