@@ -112,9 +112,9 @@ test('three clients with open transactions go any long way, with three messages'
   const ways = fc.array(fc.nat({ max: 10_000 }), { minLength: 40, maxLength: 80, size: 'max' })
   await fc.assert(
     fc.asyncProperty(ways, (choices) => walk(stage, choices, bounds)),
-    { numRuns: 200, interruptAfterTimeLimit: full ? 300_000 : 15_000 },
+    { numRuns: full ? 10_000 : 200, interruptAfterTimeLimit: full ? 300_000 : 15_000 },
   )
-})
+}, 600_000)
 
 /** Where a mistake is to be seen: by one client with a message, by two with transactions, or with two messages. */
 const seenBy: Record<string, Omit<Search, 'what'>> = {

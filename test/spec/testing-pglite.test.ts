@@ -67,7 +67,7 @@ describe('the database', () => {
       await close()`
     const prepared = () => readdirSync(folder).filter((file) => file.startsWith('pgqrs-'))
     expect((await inPglite(program, { TMPDIR: folder })).lines).toEqual(['pglite 0'])
-    expect(prepared()).toEqual([expect.stringMatching(/^pgqrs-prepared-pglite-.*\.tgz$/)])
+    expect(prepared()).toEqual([expect.stringMatching(/^pgqrs-prepared-pglite-.*\.tar$/)])
     const kept = join(folder, prepared()[0]!)
     writeFileSync(kept, 'broken')
     expect((await inPglite(program, { TMPDIR: folder })).lines.at(-1)).toBe('pglite 0')
@@ -75,7 +75,7 @@ describe('the database', () => {
     // To prepare it takes ten times as long as to copy it.
     expect((await inPglite(program, { TMPDIR: folder })).lines).toEqual(['pglite 0'])
     expect(statSync(kept).mtimeMs).toBe(made)
-  })
+  }, 180_000)
 
   test('a process that forgets to close it ends all the same', async () => {
     const program = `

@@ -11,7 +11,7 @@ export interface Engine {
   execProtocolRaw(messages: Uint8Array): Promise<Uint8Array>
   query(sql: string): Promise<{ rows: Record<string, string>[] }>
   /** All files of it, as one. */
-  dumpDataDir(compression: 'gzip'): Promise<Blob>
+  dumpDataDir(compression: 'none'): Promise<Blob>
   close(): Promise<void>
 }
 
