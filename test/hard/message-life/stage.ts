@@ -262,7 +262,7 @@ export function tell(step: Step): string {
 async function run(session: Session, op: Op, queueId: string): Promise<Answer> {
   switch (op.op) {
     case 'claim': {
-      const rows = await session.run('claim', [queue, op.count, leaseHours * hourMs, null, null, null])
+      const rows = await session.run('claim', [queue, op.count, leaseHours * hourMs, null, null, null, null])
       return (rows as Claimed[])
         .flatMap((row) => messagesOf(row, null))
         .map(({ id, attempt }) => [Number(id), attempt])

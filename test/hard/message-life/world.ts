@@ -53,7 +53,14 @@ interface Open {
 interface Client {
   open: Open | null
   /** The statement that waits, for whose transaction, and whether it began one; with the rows that it saw. */
-  waits: { op: Op; keeps: boolean; rows: Map<number, Live>; since: number; hour: number } | null
+  waits: {
+    op: Op
+    keeps: boolean
+    rows: Map<number, Live>
+    since: number
+    hour: number
+    blocked: boolean
+  } | null
 }
 
 /** A statement has to wait until whoever holds this lock has ended. */
@@ -126,7 +133,7 @@ export class World {
       const rows = this.#seen(this.clients[step.by]?.open)
       this.#run(
         step.by,
-        { op: step.op, keeps: step.open, rows, since: this.#waited, hour: this.hour },
+        { op: step.op, keeps: step.open, rows, since: this.#waited, hour: this.hour, blocked: false },
         answers,
       )
       this.#waited += 1
@@ -206,7 +213,7 @@ export class World {
     const answer = this.#perform(by, open, waiting)
     if (answer instanceof Waits) {
       client.open = had
-      client.waits = waiting
+      client.waits = { ...waiting, blocked: true }
       return
     }
     client.waits = null
@@ -260,7 +267,7 @@ export class World {
   #perform(
     by: number,
     open: Open,
-    { op: what, rows, hour: began }: NonNullable<Client['waits']>,
+    { op: what, rows, hour: began, blocked }: NonNullable<Client['waits']>,
   ): Answer | Waits {
     const { hour } = this
     const seen = this.#seen(open)
@@ -368,6 +375,8 @@ export class World {
       what.op === 'remove' || what.op === 'postpone' || what.op === 'fail'
         ? there !== undefined
         : held && (what.op !== 'renew' || (there.until ?? then) > then)
+    // Who had to wait and finds the message changed has locked it by then, though it is refused.
+    if (!wants && there !== undefined && blocked) open.locks.add(`message ${id}`)
     if (!wants || there === undefined) return what.op === 'remove' ? 'missing' : false
     if (taken(`message ${id}`)) return new Waits(`message ${id}`)
     const until = there.until ?? Number.NEGATIVE_INFINITY
