@@ -48,6 +48,8 @@ export interface TransactionLimits {
 }
 
 export interface Driver extends Executor {
+  /** How many connections it has at most; null when it cannot tell. */
+  readonly maxConnections: number | null
   /** Begins a transaction, commits when `work` resolves, rolls back when it rejects. */
   transaction<T>(work: (tx: TransactionExecutor) => Promise<T>, limits?: TransactionLimits): Promise<T>
   /**

@@ -13,18 +13,21 @@ import type { Lane } from './lane.js'
 import { Leases } from './leases.js'
 import type { BatchContext, BatchHandler, Handler, HandlerContext } from './options.js'
 import { DeadLetter } from './outcome.js'
+import { Places } from './places.js'
 import { leaseLost, type Settler } from './settler.js'
 
 type Circumstances = Omit<BatchContext, 'signal'>
 
 /** What a handler gets beside its message, made when it asks: most do not. */
 class Context implements HandlerContext {
+  readonly #handling: Handling
+  readonly #lane: Lane
   readonly #held: Held
-  readonly #circumstances: () => Circumstances
 
-  constructor(held: Held, circumstances: () => Circumstances) {
+  constructor(handling: Handling, lane: Lane, held: Held) {
+    this.#handling = handling
+    this.#lane = lane
     this.#held = held
-    this.#circumstances = circumstances
   }
 
   get attempt(): number {
@@ -36,11 +39,11 @@ class Context implements HandlerContext {
   }
 
   get extend(): HandlerContext['extend'] {
-    return this.#circumstances().extend
+    return this.#handling.circumstances(this.#lane, [this.#held]).extend
   }
 
   get tx(): HandlerContext['tx'] {
-    return this.#circumstances().tx
+    return this.#handling.circumstances(this.#lane, [this.#held]).tx
   }
 }
 
@@ -51,6 +54,8 @@ export class Handling {
   readonly #database: Database
   readonly #settler: Settler
   readonly #archivedBy: string | null
+  /** For transactions of handlers: two connections stay for the leases, the fetches and the settles. */
+  readonly #places: Places
   readonly #lose: (lane: Lane, held: Held) => void
 
   constructor(
@@ -62,6 +67,7 @@ export class Handling {
     this.#database = database
     this.#settler = settler
     this.#archivedBy = archivedBy
+    this.#places = new Places(Math.max(1, (database.driver.maxConnections ?? Number.POSITIVE_INFINITY) - 2))
     this.#lose = lose
   }
 
@@ -83,7 +89,7 @@ export class Handling {
 
   #call(lane: Lane, held: Held, message: Message): Handled | Promise<Handled> {
     const handler = lane.settings.handler as Handler
-    const context = new Context(held, (): Circumstances => this.#circumstances(lane, [held]))
+    const context = new Context(this, lane, held)
     const answer =
       lane.settings.timeoutMs === null
         ? handler(message, context)
@@ -109,7 +115,7 @@ export class Handling {
     if (good.length > 0) {
       const helds = good.map(({ held }) => held)
       const handler = lane.settings.handler as BatchHandler
-      const context = this.#circumstances(lane, helds)
+      const context = this.circumstances(lane, helds)
       Object.defineProperty(context, 'signal', {
         get: () => AbortSignal.any(helds.map(({ signal }) => signal)),
       })
@@ -124,7 +130,7 @@ export class Handling {
     return group.map((held) => outcomes.get(held) as Handled)
   }
 
-  #circumstances(lane: Lane, group: readonly Held[]): Circumstances {
+  circumstances(lane: Lane, group: readonly Held[]): Circumstances {
     return {
       extend: (by) => this.#extend(lane, group, by),
       tx: (work) => this.#inTransaction(lane, group, work),
@@ -185,7 +191,7 @@ export class Handling {
     }
     const limits = { timeoutMs: this.#settler.callTimeoutMs, until: lossOf(group) }
     try {
-      const result = await this.#database.transaction(inside, limits)
+      const result = await this.#inPlace(limits.until, () => this.#database.transaction(inside, limits))
       for (const held of group) held.settled = true
       return result
     } catch (error) {
@@ -199,6 +205,15 @@ export class Handling {
       for (const held of group) held.committing = false
       const lost = group.find(({ state }) => state === 'gone')
       throw lost === undefined ? error : leaseLost(lost.id)
+    }
+  }
+
+  async #inPlace<T>(until: AbortSignal, work: () => Promise<T>): Promise<T> {
+    await this.#places.take(until)
+    try {
+      return await work()
+    } finally {
+      this.#places.give()
     }
   }
 

@@ -12,6 +12,14 @@ import { Leases } from './leases.js'
 import { delayAfter } from './outcome.js'
 import { leaseLost, type Settler } from './settler.js'
 
+/** Told of the end of handlers and of settles. */
+export interface Ends {
+  /** The handler has ended, which may be at once. */
+  free(lane: Lane, group: readonly Held[]): void
+  /** The settle of a message was answered. */
+  settled(): void
+}
+
 /** A message whose handler has ended: what is settled, and told what came of it. One object, for there are many. */
 class Ended implements Waiting<Archiving, boolean>, Archiving {
   readonly weight = 1
@@ -22,12 +30,19 @@ class Ended implements Waiting<Archiving, boolean>, Archiving {
   readonly settled: () => void
   readonly #runner: Runner
 
-  constructor(runner: Runner, lane: Lane, held: Held, handled: Handled, begun: number, settled: () => void) {
+  constructor(
+    runner: Runner,
+    lane: Lane,
+    held: Held,
+    handled: Handled,
+    durationMs: number,
+    settled: () => void,
+  ) {
     this.#runner = runner
     this.lane = lane
     this.held = held
     this.handled = handled
-    this.durationMs = performance.now() - begun
+    this.durationMs = durationMs
     this.settled = settled
   }
 
@@ -87,10 +102,8 @@ export class Runner {
 
   /**
    * Runs the handler with a message, or with a batch.
-   * @param free called when the handler has ended, which may be at once
-   * @param settled called for each message when its settle was answered
    */
-  run(lane: Lane, group: readonly Held[], free: () => void, settled: () => void): void {
+  run(lane: Lane, group: readonly Held[], ends: Ends): void {
     const reporter = this.#reporter
     for (const held of group) {
       held.state = 'running'
@@ -98,20 +111,22 @@ export class Runner {
       if (reporter.hears('started')) reporter.tell('started', { queue: lane.queue, message: held.message })
     }
     const begun = performance.now()
-    const ended = (held: Held, handled: Handled) =>
-      this.#settle(new Ended(this, lane, held, handled, begun, settled))
     const { batch } = lane.settings
     const handled =
       batch === null ? this.#handling.one(lane, group[0] as Held) : this.#handling.batch(lane, group)
-    const over = (outcomes: Handled | Handled[]) => {
-      lane.ran(performance.now() - begun)
-      if (Array.isArray(outcomes))
-        for (const [i, held] of group.entries()) ended(held, outcomes[i] as Handled)
-      else ended(group[0] as Held, outcomes)
-      free()
-    }
-    if (handled instanceof Promise) void handled.then(over)
-    else over(handled)
+    if (handled instanceof Promise)
+      void handled.then((outcomes: Handled | Handled[]) => this.#over(lane, group, begun, outcomes, ends))
+    else this.#over(lane, group, begun, handled, ends)
+  }
+
+  #over(lane: Lane, group: readonly Held[], begun: number, outcomes: Handled | Handled[], ends: Ends): void {
+    const ms = performance.now() - begun
+    lane.ran(ms)
+    if (Array.isArray(outcomes))
+      for (const [i, held] of group.entries())
+        this.#settle(new Ended(this, lane, held, outcomes[i] as Handled, ms, ends.settled))
+    else this.#settle(new Ended(this, lane, group[0] as Held, outcomes, ms, ends.settled))
+    ends.free(lane, group)
   }
 
   /** Gives a message back that was not begun, or was given up; the attempt does not count. */

@@ -13,7 +13,7 @@ import { Leases } from './leases.js'
 import { type Served, type WorkerOptions, workerSettings } from './options.js'
 import { Registration } from './registration.js'
 import { type RunOptions, runUntilSignal } from './run.js'
-import { Runner } from './runner.js'
+import { type Ends, Runner } from './runner.js'
 import { Settler } from './settler.js'
 import { Turns } from './turns.js'
 import { Upkeeper } from './upkeep.js'
@@ -284,14 +284,7 @@ export class Worker {
   #begin(lane: Lane, group: readonly Held[]): void {
     this.#turns.begin(lane)
     for (const held of group) lane.running.add(held)
-    const free = () => {
-      this.#turns.end(lane)
-      for (const held of group) lane.running.delete(held)
-      this.#pump()
-      if (lane.wants() > 0) this.#fetcher.look()
-      this.#checkIdle()
-    }
-    this.#runner.run(lane, group, free, this.#settled)
+    this.#runner.run(lane, group, this.#ends)
   }
 
   #news(queue?: string): void {
@@ -300,10 +293,19 @@ export class Worker {
     if (this.#lanes.some((lane) => lane.queue === queue && lane.info === null)) void this.#registration.ask()
   }
 
-  readonly #settled = (): void => {
-    // They are answered by the hundred: no one number of them is sure to be seen.
-    if (this.#unsettled || this.#settler.pending === 0) this.#pump()
-    this.#checkIdle()
+  readonly #ends: Ends = {
+    free: (lane, group) => {
+      this.#turns.end(lane)
+      for (const held of group) lane.running.delete(held)
+      this.#pump()
+      if (lane.wants() > 0) this.#fetcher.look()
+      this.#checkIdle()
+    },
+    settled: () => {
+      // They are answered by the hundred: no one number of them is sure to be seen.
+      if (this.#unsettled || this.#settler.pending === 0) this.#pump()
+      this.#checkIdle()
+    },
   }
 
   #lanesChanged(): void {

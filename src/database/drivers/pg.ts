@@ -92,6 +92,11 @@ export class PgDriver implements Driver {
     return pool
   }
 
+  get maxConnections(): number | null {
+    const { max } = (this.#pool as { options?: { max?: unknown } }).options ?? {}
+    return typeof max === 'number' && max > 0 ? max : null
+  }
+
   async run(statement: Statement, values: readonly unknown[], timeoutMs?: number): Promise<Row[]> {
     const client = await this.#connect(timeoutMs)
     let broken = false
