@@ -11,6 +11,7 @@ import {
   checkRow,
   foreignKey,
   fromTheStart,
+  longestName,
   type Page,
   sessionOf,
   type Table,
@@ -103,7 +104,7 @@ export class PgqrsMessages implements Table<Message, NewMessage> {
    */
   async archive(id: IdInput, options: RemoveOptions & { archivedBy?: string } = {}): Promise<boolean> {
     checkOptions(options, ['tx', 'force', 'archivedBy'], 'archive')
-    return this.#remove(id, [true, textOrNull(options.archivedBy, 'archivedBy')], options)
+    return this.#remove(id, [true, textOrNull(options.archivedBy, 'archivedBy', longestName)], options)
   }
 
   async count(): Promise<number> {

@@ -63,8 +63,11 @@ export function checkRow(row: unknown, known: readonly string[], of: string): vo
 }
 
 /** A text, or null where there is none. @throws PgqrsError ARGUMENT_INVALID */
-export const textOrNull = (value: unknown, what: string): string | null =>
-  value === undefined || value === null ? null : storableText(value, what)
+export const textOrNull = (value: unknown, what: string, longest?: number): string | null =>
+  value === undefined || value === null ? null : storableText(value, what, longest)
+
+/** Of a name that people give: of a worker, of whoever archives a message. */
+export const longestName = 200
 
 /** Walks a list by id, page after page. */
 export const fromTheStart: Id = '-1'

@@ -10,6 +10,7 @@ import {
   checkRow,
   foreignKey,
   fromTheStart,
+  longestName,
   type Page,
   sessionOf,
   type Table,
@@ -56,8 +57,8 @@ export class PgqrsWorkers implements Table<WorkerInfo, NewWorker> {
       row.pid === undefined || row.pid === null ? null : wholeNumber(row.pid, 'pid', 0, 2_147_483_647)
     const values = [
       foreignKey(row.queueId),
-      textOrNull(row.name, 'name'),
-      storableText(row.hostname, 'hostname'),
+      textOrNull(row.name, 'name', longestName),
+      storableText(row.hostname, 'hostname', 255),
       pid,
     ]
     const [inserted] = await sessionOf(this.#database, options, 'insert').run('insertWorker', values)

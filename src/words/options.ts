@@ -62,7 +62,11 @@ export function yesOrNo(value: unknown, what: string): boolean | undefined {
  * A text that PostgreSQL can store.
  * @throws PgqrsError ARGUMENT_INVALID
  */
-export function storableText(value: unknown, what: string): string {
+export function storableText(value: unknown, what: string, longest = Number.POSITIVE_INFINITY): string {
+  if (typeof value === 'string' && value.length > longest)
+    throw new PgqrsError('ARGUMENT_INVALID', `${what}: it has ${value.length} characters.`, {
+      hint: `Give at most ${longest} characters.`,
+    })
   if (typeof value === 'string' && isStorable(value)) return value
   throw new PgqrsError('ARGUMENT_INVALID', `${what}: ${quoted(value)} is no text that can be stored.`, {
     hint: 'Give a text, without NUL characters and halves of surrogate pairs.',
