@@ -4,7 +4,7 @@ import type { Row } from '../database/driver.js'
 import { PgqrsError } from '../words/errors.js'
 import type { Id } from '../words/id.js'
 import { checkQueueName } from '../words/names.js'
-import { checkOptions } from '../words/options.js'
+import { checkOptions, yesOrNo } from '../words/options.js'
 
 export interface QueueMetrics {
   readonly queueId: Id
@@ -40,7 +40,7 @@ const countedAtMost = 20_000
 
 async function rowsOf(database: Database, name: string | null, options: MetricsOptions, of: string) {
   checkOptions(options, ['exact'], of)
-  if (options.exact === true) return database.run('exactQueueMetrics', [name])
+  if (yesOrNo(options.exact, 'exact')) return database.run('exactQueueMetrics', [name])
   return database.run('queueMetrics', [name, countedAtMost])
 }
 

@@ -385,6 +385,10 @@ parameter('PgqrsAdmin.updateQueue', 'the name', queueName, (value) => it.admin.u
 options('PgqrsAdmin.updateQueue', null, settings, (value) =>
   startsNothing(value) ? refused() : it.admin.updateQueue(name, value),
 )
+options('PgqrsAdmin.queueMetrics', 'MetricsOptions', { exact: flag }, (value) =>
+  it.admin.queueMetrics(name, value),
+)
+options('PgqrsAdmin.allQueuesMetrics', null, { exact: flag }, (value) => it.admin.allQueuesMetrics(value))
 options('PgqrsAdmin.upkeep', null, { timeout: duration }, (value) => it.admin.upkeep(value))
 parameter('PgqrsQueues.update', 'the name', queueName, (value) => tables.PgqrsQueues().update(value, {}))
 each('PgqrsQueues.update', null, settings, {}, (value) => tables.PgqrsQueues().update(name, value))
@@ -723,7 +727,6 @@ test('everything that the public index offers is tried here', () => {
     'PgqrsAdmin.verify',
     'PgqrsAdmin.listGrants',
     'PgqrsAdmin.listQueues',
-    'PgqrsAdmin.allQueuesMetrics',
     'PgqrsAdmin.upkeepState',
     'PgqrsAdmin.workerManagement',
     'PgqrsAdmin.close',
