@@ -22,7 +22,7 @@ const variants: Record<string, { on: string; undo: string }> = {
     on: `${off}
       create or replace function check_all() returns trigger language plpgsql as $$
       begin
-        perform 1 from pgqrs_queues q where q.id in (select distinct n.queue_id from added n) for key share;
+        perform 1 from public.pgqrs_queues q where q.id in (select distinct n.queue_id from added n) for key share;
         if not found then raise exception 'no queue'; end if;
         return null;
       end $$;
