@@ -25,7 +25,7 @@ export interface QueueMetrics {
   readonly oldestPendingAgeMs: number | null
   /**
    * Whether there are more than 20,000 messages, live or archived, and what is beyond was taken from the server's
-   * statistics: usually right to some percent, and less so after a burst.
+   * statistics: its total is usually right to some percent, less so after a burst.
    */
   readonly estimated: boolean
 }
