@@ -75,8 +75,8 @@ const known: readonly (keyof ChaosOptions)[] = [
   'binaries',
 ]
 /** Less leaves no time between the faults and the end. */
-export const leastMinutes = 0.1
-export const mostMinutes = 1_440
+const leastMinutes = 0.1
+const mostMinutes = 1_440
 
 /** @throws PgqrsError ARGUMENT_INVALID */
 export function chaosSettings(options: ChaosOptions): ChaosSettings {
@@ -100,7 +100,7 @@ export function chaosSettings(options: ChaosOptions): ChaosSettings {
 }
 
 /** @throws PgqrsError ARGUMENT_INVALID */
-export function familyOf(name: string): FaultFamily {
+function familyOf(name: string): FaultFamily {
   if (faultFamilies.includes(name as FaultFamily)) return name as FaultFamily
   throw new PgqrsError('ARGUMENT_INVALID', `There is no fault called '${name}'.`, {
     hint: `${didYouMean(name, faultFamilies) ?? ''}There are ${faultFamilies.join(', ')}.`,

@@ -84,6 +84,8 @@ export interface OpenOptions extends SystemSettings {
   /** A pool whose calls end in time, with a listener for its errors. */
   readonly pool: pg.Pool
   readonly schema: string
+  /** Calls that take longer are given up: nobody knows then what came of them. */
+  readonly callMs: number
   /** For systems that open connections themselves. */
   readonly dsn: string
   /** Goes past a pooler; equal to `dsn` where there is none. */

@@ -95,8 +95,8 @@ describe('pgqrs chaos, called wrongly, does nothing and says what is right', () 
   test.each([
     [['--faults', 'kil'], "There is no fault called 'kil'.", 'Did you mean kill?'],
     [['--faults', ''], "There is no fault called ''.", 'There are kill,'],
-    [['--minutes', '0'], "--minutes: '0' is no number from 0.1 to 1440.", ''],
-    [['--minutes', 'soon'], "--minutes: 'soon' is no number", ''],
+    [['--minutes', '0'], 'minutes: 0 is out of range.', 'Give a number from 0.1 to 1440.'],
+    [['--minutes', 'soon'], "--minutes: 'soon' is no number.", ''],
     [['--seed', '-1'], '--seed', ''],
     [['--rate', '1000000'], '--rate', ''],
   ])('%j', async (words, message, hint) => {

@@ -44,7 +44,6 @@ export interface Program {
   readonly offers: System['offers']
 }
 
-/** Calls that take longer are given up: nobody knows then what came of them. */
 const callMs = 2_000
 const connections = 8
 
@@ -68,7 +67,7 @@ export async function program(
   pool.on('error', () => {})
   pool.on('connect', (client) => client.on('error', () => {}))
   const { default: under } = (await import(system)) as { default: System }
-  const open = () => under.open({ ...settings, pool })
+  const open = () => under.open({ ...settings, pool, callMs })
   const client = await persistently(open, history)
   const random = new Random(`${name} ${run} ${seed}`)
   const database = Database.of(pool, { schema: settings.schema })

@@ -103,7 +103,7 @@ class Client implements SystemClient {
     ]
     const worker = this.#pgqrs.worker(served as never, {
       name: settings.name,
-      callTimeout: '2s',
+      callTimeout: this.#options.callMs,
       pollInterval: '300ms',
       listenDsn,
     })
@@ -150,8 +150,9 @@ export const pgqrs: System = {
   offers: { handlerTransactions: true, byHand: true, leases: true, deadLetters: true, archive: true },
   install,
   open: async (options) => {
-    const { pool, schema } = options
-    return new Client(await connect({ pool, schema }), options)
+    const { pool, schema, callMs } = options
+    const config = Config.fromDsn('postgresql://of-the-pool', { schema, callTimeoutSeconds: callMs / 1_000 })
+    return new Client(await connect({ pool, config }), options)
   },
   left,
   finals,
