@@ -232,7 +232,7 @@ export class Consumer<Output = unknown, Input = Output> {
       start.marks,
       null,
     ])) as Claimed[]
-    this.#head.found(start, claimed, performance.now() - begun)
+    this.#head.found(start, claimed, Number(values[1]), performance.now() - begun)
     return claimed.flatMap((row) => messagesOf<Output>(row, this.#workerId))
   }
 

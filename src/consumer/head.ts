@@ -5,16 +5,22 @@
 //
 // It is a hint. What it can cost: while the way is long, a message that became ready behind the mark (released by
 // another consumer, its lease run out, committed late, or of a priority not seen yet) is found by the next look
-// from the head, at most `longestMs` later; until then a claim can give later messages, or none.
+// from the head; until then a claim can give later messages, or none. That look comes the later the longer the way
+// is, at most `longestMs`; and sooner when a claim from the mark found too little.
 import { type Claimed, countOf, dateOf } from './claimed.js'
 
 /** A walk is long when it read more entries than this, and than so many for each message that it found. */
 const longWalk = { entries: 2_000, perMessage: 4 }
 const slowMs = 5
-const shortestMs = 50
-const longestMs = 1_000
-/** From the head at most so often that it takes this part of the time. */
-const share = 0.05
+const shortestMs = 20
+const longestMs = 5_000
+/** From the head at most so often that the way takes this part of the time, */
+const share = 0.02
+/** and this one while the marks lead to nothing, unless the way is very long. */
+const shareWhenShort = 0.25
+const veryLongMs = 10
+/** What it takes to read an entry of the index whose row cannot be taken, about. */
+const msPerEntry = 0.0005
 
 export interface Start {
   priorities: number[] | null
@@ -27,6 +33,9 @@ export class Head {
   readonly #now: () => number
   readonly #marks = new Map<number, Date>()
   #headUntil = Number.NEGATIVE_INFINITY
+  #headWhenShort = Number.NEGATIVE_INFINITY
+  /** The last claim from the marks found less than was wanted. */
+  #short = false
 
   /** @param now milliseconds, monotonic */
   constructor(now: () => number = () => performance.now()) {
@@ -35,7 +44,7 @@ export class Head {
 
   /** Where to begin now. */
   start(): Start {
-    if (this.#marks.size === 0 || this.#now() >= this.#headUntil) return atTheHead
+    if (this.headInMs === null || this.headInMs === 0) return atTheHead
     const known = [...this.#marks].sort(([a], [b]) => a - b)
     return { priorities: known.map(([priority]) => priority), marks: known.map(([, mark]) => mark) }
   }
@@ -48,17 +57,35 @@ export class Head {
   /**
    * What a claim found.
    * @param claimed in order of delivery
+   * @param wanted how many were asked for
    * @param tookMs how long the caller waited for them
    */
-  found(start: Start, claimed: readonly Claimed[], tookMs: number): void {
+  found(start: Start, claimed: readonly Claimed[], wanted: number, tookMs: number): void {
+    this.#short = start !== atTheHead && countOf(claimed) < wanted
     if (start === atTheHead && !this.#wasLong(claimed, tookMs)) {
       this.#marks.clear()
       return
     }
-    if (start === atTheHead)
-      this.#headUntil = this.#now() + Math.min(longestMs, Math.max(shortestMs, tookMs / share))
+    if (start === atTheHead) {
+      const wayMs = this.#wayMs(claimed, tookMs)
+      this.#headUntil = this.#now() + Math.min(longestMs, Math.max(shortestMs, wayMs / share))
+      this.#headWhenShort = wayMs > veryLongMs ? this.#headUntil : this.#now() + wayMs / shareWhenShort
+    }
     // A time has microseconds, and a Date cuts them off: never behind the mark, at most before it.
     for (const { priority, due } of claimed) this.#marks.set(priority, dateOf(due[due.length - 1] as number))
+  }
+
+  /** In how many milliseconds the next look begins at the head; null when the next one does. */
+  get headInMs(): number | null {
+    if (this.#marks.size === 0) return null
+    return Math.max(0, (this.#short ? this.#headWhenShort : this.#headUntil) - this.#now())
+  }
+
+  /** What of the time went into the way: the rest is the messages' own. */
+  #wayMs(claimed: readonly Claimed[], tookMs: number): number {
+    const last = claimed[claimed.length - 1]
+    if (last === undefined) return tookMs
+    return Math.min(tookMs, (Number(last.walked) - countOf(claimed)) * msPerEntry)
   }
 
   #wasLong(claimed: readonly Claimed[], tookMs: number): boolean {

@@ -157,8 +157,11 @@ export class Fetcher {
     if (place >= 0) this.#next = this.#lanes.indexOf(lanes[end] as Lane) + 1
     for (const { lane, count, start, stirred } of wanted.slice(0, end + 1)) {
       const own = lanes.length === 1 ? rows : (byQueue.get(lane.info?.id ?? '') ?? [])
-      lane.head.found(start, own, took)
+      lane.head.found(start, own, count, took)
       lane.dry = countOf(own) < count && !own.some(({ cut }) => cut) && lane.stirred === stirred
+      // What is left may be where a look from a mark does not come by.
+      const headInMs = start.priorities === null ? null : lane.head.headInMs
+      if (lane.dry && headInMs !== null) this.dueIn(headInMs)
       if (own.length === 0) continue
       // Counted from before the question: the database counts from later on.
       lane.accept(own, asked + lane.settings.leaseMs)
