@@ -88,7 +88,7 @@ export const bounds: Bounds = {
   heapByMessage: 2,
   handles: 2,
   connections: 2,
-  tableFactor: 1.5,
+  tableFactor: 1.1,
   tableBytes: 1_000_000,
 }
 
