@@ -9,6 +9,7 @@ import { join } from 'node:path'
 const prefix = 'pgqrs-chaos-'
 const gibibyte = 1_073_741_824
 const sizeBytes = 3 * gibibyte
+const fillTries = 20
 
 /** Where such servers keep their data; gone with the process. */
 export interface Disk {
@@ -43,7 +44,15 @@ export function makeDisk(fillable: boolean): Disk {
   return {
     folder,
     cannotFill,
-    fill: () => resize(usedBytes(folder)),
+    fill() {
+      // Who writes meanwhile needs more than was just counted.
+      for (let tries = 1; ; tries++)
+        try {
+          return resize(usedBytes(folder))
+        } catch (error) {
+          if (tries === fillTries) throw error
+        }
+    },
     free: () => resize(sizeBytes),
     remove() {
       process.off('exit', remove)
