@@ -6,6 +6,12 @@ select queue_id, enqueued_at, array_agg(id) as ids, array_agg(max_attempts) as m
 from :"schema".pgqrs_enqueue_batch($1::text, $2::text::jsonb)
 group by queue_id, enqueued_at
 
+-- name: enqueuePlain
+-- Messages that are nothing but their payloads.
+select e.queue_id, e.enqueued_at, e.max_attempts, e.ids,
+  case when $3::boolean then pg_notify(:'channel', $1::text) end as notified
+from :"schema".pgqrs_enqueue_plain($1::text, $2::text::jsonb) e
+
 -- name: claim
 select * from :"schema".pgqrs_claim_batch($1::text, $2::integer, $3::bigint, $4::bigint, $5::integer[], $6::timestamptz[], $7::integer)
 

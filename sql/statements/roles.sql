@@ -53,6 +53,7 @@ begin
       -- Enqueue, postpone, and wait for what became of it: no payload of anybody's.
       ('producer', 'execute', 'function pgqrs_enqueue(text, jsonb, interval, integer, jsonb, integer, timestamptz)'),
       ('producer', 'execute', 'function pgqrs_enqueue_batch(text, jsonb)'),
+      ('producer', 'execute', 'function pgqrs_enqueue_plain(text, jsonb)'),
       ('producer', 'execute', 'function pgqrs_postpone(text, bigint, bigint)'),
       ('producer', 'select (id)', 'table pgqrs_messages'),
       ('producer', 'select (id, archived_at, outcome, result, last_error)', 'table pgqrs_archive'),
@@ -85,6 +86,7 @@ begin
       ('owner', 'usage', 'sequence pgqrs_messages_id_seq'),
       ('owner', 'execute', 'function pgqrs_enqueue(text, jsonb, interval, integer, jsonb, integer, timestamptz)'),
       ('owner', 'execute', 'function pgqrs_enqueue_batch(text, jsonb)'),
+      ('owner', 'execute', 'function pgqrs_enqueue_plain(text, jsonb)'),
       ('owner', 'execute', 'function pgqrs_postpone(text, bigint, bigint)')
     ) g(role, what, object)
     where g.role in ('all', v_role)

@@ -117,6 +117,7 @@ export const expected: readonly string[] = [
   "function pgqrs_delete_held(p_ids bigint[], p_attempts integer[]) a24635c644b0",
   "function pgqrs_enqueue(queue text, payload jsonb, delay interval, priority integer, headers jsonb, max_attempts integer, due_at timestamp with time zone) 7230e75753ea",
   "function pgqrs_enqueue_batch(p_queue text, p_messages jsonb) as its owner d9a86c961022",
+  "function pgqrs_enqueue_plain(p_queue text, p_payloads jsonb, OUT queue_id bigint, OUT enqueued_at timestamp with time zone, OUT max_attempts integer, OUT ids bigint[]) as its owner 9b1d51f54a31",
   "function pgqrs_estimate(p_queue_id bigint, p_after timestamp with time zone) 2b44d48869e9",
   "function pgqrs_estimate_archived(p_queue_id bigint) d1ab1aabeeae",
   "function pgqrs_extend_held(p_ids bigint[], p_attempts integer[], p_by_ms bigint[]) a70414c1687b",

@@ -1908,6 +1908,57 @@ begin
 end
 $pgqrs$;
 ` },
+  { version: 7, name: 'plain_enqueue', checksum: 'e56463567bb5596d', worksWith: 2, sql: `-- works-with: 2
+
+-- Adds messages that are nothing but their payloads: a JSON array of them, in the order given. For nearly every message;
+-- pgqrs_enqueue_batch looks for five options in each. \`ids\` is in their order, null for no payload.
+create function :"schema".pgqrs_enqueue_plain(
+  p_queue text, p_payloads jsonb,
+  out queue_id bigint, out enqueued_at timestamptz, out max_attempts integer, out ids bigint[]
+)
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $pgqrs$
+#variable_conflict use_column
+begin
+  select q.id, q.max_attempts into queue_id, max_attempts
+    from :"schema".pgqrs_queues q where q.name = p_queue for key share;
+  if not found then
+    raise exception using
+      errcode = 'PQ001',
+      message = format('queue %L does not exist', p_queue),
+      hint = 'Create it first: pgqrs queue create NAME, or admin.createQueue(name).';
+  end if;
+  enqueued_at := clock_timestamp();
+  perform set_config('pgqrs.checked', 'on', true);
+  with added as (
+    insert into :"schema".pgqrs_messages as m (queue_id, due_at, enqueued_at, max_attempts, payload)
+    select pgqrs_enqueue_plain.queue_id, pgqrs_enqueue_plain.enqueued_at, pgqrs_enqueue_plain.enqueued_at,
+      pgqrs_enqueue_plain.max_attempts, e.value
+    from jsonb_array_elements(p_payloads) e
+    returning m.id
+  )
+  select array_agg(a.id) into ids from added a;
+  perform set_config('pgqrs.checked', '', true);
+end
+$pgqrs$;
+
+-- For those who may enqueue.
+revoke execute on function :"schema".pgqrs_enqueue_plain(text, jsonb) from public;
+do $pgqrs$
+declare
+  v_role name;
+begin
+  for v_role in
+    select distinct r.rolname
+    from pg_catalog.pg_proc p
+    cross join lateral pg_catalog.aclexplode(p.proacl) a
+    join pg_catalog.pg_roles r on r.oid = a.grantee
+    where p.oid = format('%I.pgqrs_enqueue_batch(text, jsonb)', :'schema')::regprocedure and a.grantee <> p.proowner
+  loop
+    execute format('grant execute on function %I.pgqrs_enqueue_plain(text, jsonb) to %I', :'schema', v_role);
+  end loop;
+end
+$pgqrs$;
+` },
 ] as const
 
 export const statements = {
@@ -2059,6 +2110,9 @@ where starts_with(n.nspname, 'pgqrs_chaos_') and pg_has_role(n.nspowner, 'usage'
   case when $3::boolean then pg_notify(:'channel', $1::text) end as notified
 from :"schema".pgqrs_enqueue_batch($1::text, $2::text::jsonb)
 group by queue_id, enqueued_at`,
+  enqueuePlain: `select e.queue_id, e.enqueued_at, e.max_attempts, e.ids,
+  case when $3::boolean then pg_notify(:'channel', $1::text) end as notified
+from :"schema".pgqrs_enqueue_plain($1::text, $2::text::jsonb) e`,
   claim: `select * from :"schema".pgqrs_claim_batch($1::text, $2::integer, $3::bigint, $4::bigint, $5::integer[], $6::timestamptz[], $7::integer)`,
   claimType: `select * from :"schema".pgqrs_claim_type($1::text, $2::integer, $3::bigint, $4::bigint, $5::text)`,
   archiveHeld: `select :"schema".pgqrs_archive_batch($1::bigint[], $2::integer[], $3::text, $4::text[]) as accepted`,
@@ -2256,6 +2310,7 @@ begin
 
       ('producer', 'execute', 'function pgqrs_enqueue(text, jsonb, interval, integer, jsonb, integer, timestamptz)'),
       ('producer', 'execute', 'function pgqrs_enqueue_batch(text, jsonb)'),
+      ('producer', 'execute', 'function pgqrs_enqueue_plain(text, jsonb)'),
       ('producer', 'execute', 'function pgqrs_postpone(text, bigint, bigint)'),
       ('producer', 'select (id)', 'table pgqrs_messages'),
       ('producer', 'select (id, archived_at, outcome, result, last_error)', 'table pgqrs_archive'),
@@ -2285,6 +2340,7 @@ begin
       ('owner', 'usage', 'sequence pgqrs_messages_id_seq'),
       ('owner', 'execute', 'function pgqrs_enqueue(text, jsonb, interval, integer, jsonb, integer, timestamptz)'),
       ('owner', 'execute', 'function pgqrs_enqueue_batch(text, jsonb)'),
+      ('owner', 'execute', 'function pgqrs_enqueue_plain(text, jsonb)'),
       ('owner', 'execute', 'function pgqrs_postpone(text, bigint, bigint)')
     ) g(role, what, object)
     where g.role in ('all', v_role)

@@ -105,7 +105,8 @@ export class Producer<Input = unknown, Output = Input> {
     const messages: Encoded[] = []
     let bytes = 0
     for (let index = 0; index < payloads.length; index++) {
-      const payload = await this.#encode(payloads[index] as Input, index)
+      const encoded = this.#encode(payloads[index] as Input, index)
+      const payload = typeof encoded === 'string' ? encoded : await encoded
       bytes += payload.length + encodedOptions.length
       messages.push({ payload, options: encodedOptions })
     }
@@ -151,45 +152,63 @@ export class Producer<Input = unknown, Output = Input> {
     return (await session.run('postpone', [this.#queue.name, known, byMs])).length > 0
   }
 
-  async #encode(payload: Input, index?: number): Promise<string> {
+  /** At once where no schema has to be asked. */
+  #encode(payload: Input, index?: number): string | Promise<string> {
     const at = index === undefined ? 'payload' : `payloads[${index}]`
     try {
       const text = encodePayload(payload, this.#rules, at)
-      if (this.#queue.schema !== undefined) {
-        const result = await validate(this.#queue.schema, payload)
-        if ('problem' in result)
-          throw new PgqrsError('PAYLOAD_INVALID', `${at} is refused by the schema: ${result.problem}.`, {
-            hint: `Enqueue what the schema of the queue ${this.#queue.name} allows.`,
-            details: { path: at },
-          })
-      }
+      return this.#queue.schema === undefined ? text : this.#validated(payload, text, at, index)
+    } catch (error) {
+      throw ofBatch(error, index)
+    }
+  }
+
+  async #validated(payload: Input, text: string, at: string, index: number | undefined): Promise<string> {
+    const { schema, name } = this.#queue
+    try {
+      const result = await validate(schema as NonNullable<typeof schema>, payload)
+      if ('problem' in result)
+        throw new PgqrsError('PAYLOAD_INVALID', `${at} is refused by the schema: ${result.problem}.`, {
+          hint: `Enqueue what the schema of the queue ${name} allows.`,
+          details: { path: at },
+        })
       return text
     } catch (error) {
-      if (index === undefined || !PgqrsError.is(error, 'PAYLOAD_INVALID')) throw error
-      throw new PgqrsError('PAYLOAD_INVALID', `${error.message} Nothing of the batch was enqueued.`, {
-        cause: error,
-        details: { ...error.details, index },
-        ...(error.hint === undefined ? {} : { hint: error.hint }),
-      })
+      throw ofBatch(error, index)
     }
   }
 
   async #insert(session: Session, messages: readonly Encoded[]): Promise<Stored[]> {
-    const text = messages.map(({ payload, options }) => `{"p":${payload}${options}}`).join(',')
+    const plain = messages.every(({ options }) => options === '')
+    const texts = plain
+      ? messages.map(({ payload }) => payload)
+      : messages.map(({ payload, options }) => `{"p":${payload}${options}}`)
     const { notifier } = this.#database
     const own = session === this.#database
     const announces = own && notifier.turn()
-    const [row] = await session.run('enqueueBatch', [this.#queue.name, `[${text}]`, announces])
+    const values = [this.#queue.name, `[${texts.join(',')}]`, announces]
+    const [row] = await session.run(plain ? 'enqueuePlain' : 'enqueueBatch', values)
     if (!own) notifier.echo(this.#queue.name)
     else if (!announces) notifier.say(this.#queue.name)
-    return messages.map((_, i) => ({
-      id: row?.ids[i],
+    const ids: Id[] = row?.ids ?? []
+    return ids.map((id, i) => ({
+      id,
       queueId: row?.queue_id,
       enqueuedAt: row?.enqueued_at,
-      dueAt: row?.due_at === null ? row.enqueued_at : row?.due_at[i],
-      maxAttempts: row?.max_attempts[i],
+      dueAt: plain || row?.due_at === null ? row?.enqueued_at : row?.due_at[i],
+      maxAttempts: plain ? row?.max_attempts : row?.max_attempts[i],
     }))
   }
+}
+
+/** Says of a payload in a batch that nothing was enqueued. */
+function ofBatch(error: unknown, index: number | undefined): unknown {
+  if (index === undefined || !PgqrsError.is(error, 'PAYLOAD_INVALID')) return error
+  return new PgqrsError('PAYLOAD_INVALID', `${error.message} Nothing of the batch was enqueued.`, {
+    cause: error,
+    details: { ...error.details, index },
+    ...(error.hint === undefined ? {} : { hint: error.hint }),
+  })
 }
 
 /** What the database adds to a message. */
@@ -197,14 +216,18 @@ type Stored = Pick<Message, 'id' | 'queueId' | 'enqueuedAt' | 'dueAt' | 'maxAtte
 
 /** The message as the database has it: payload and headers are what their JSON says, not what was given. */
 function messageOf<T>(stored: Stored, { payload, options }: Encoded): Message<T> {
-  const given = options === '' ? {} : JSON.parse(`{${options.slice(1)}}`)
+  const given = options === '' ? null : JSON.parse(`{${options.slice(1)}}`)
   return {
-    ...stored,
+    id: stored.id,
+    queueId: stored.queueId,
     payload: JSON.parse(payload),
-    headers: given.h ?? null,
-    priority: given.q ?? 0,
+    headers: given?.h ?? null,
+    priority: given?.q ?? 0,
     attempt: 0,
     givenBack: 0,
+    maxAttempts: stored.maxAttempts,
+    enqueuedAt: stored.enqueuedAt,
+    dueAt: stored.dueAt,
     leasedUntil: null,
     leasedBy: null,
     dequeuedAt: null,

@@ -79,6 +79,7 @@ const cases: Record<string, () => readonly unknown[]> = {
   purgeArchived: () => [at.queue, 100, ['archived']],
   burySpent: () => [at.queue],
   enqueueBatch: () => ['queue_1', '[{"p": 1}, {"p": 2, "d": 1000}]', true],
+  enqueuePlain: () => ['queue_1', '[1, 2]', true],
   claim: () => ['queue_1', 100, '1000', null, null, null, null],
   claimType: () => ['queue_1', 10, '1000', null, 't3'],
   claimMany: () => [claimMany(), 100],

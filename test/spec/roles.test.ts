@@ -218,6 +218,11 @@ const bySql: Deed[] = [
     producers,
     (by, { queue }) => by.sql(`select pgqrs_enqueue_batch($1, '[{"p": 1}]')`, [queue]),
   ],
+  [
+    'pgqrs_enqueue_plain',
+    producers,
+    (by, { queue }) => by.sql(`select pgqrs_enqueue_plain($1, '[1]')`, [queue]),
+  ],
   ['read a payload', workers, (by) => by.sql('select payload from pgqrs_messages')],
   ['read headers', workers, (by) => by.sql('select headers from pgqrs_messages')],
   ['find by payload', workers, (by) => by.sql(`select id from pgqrs_messages where payload->>'n' = '1'`)],

@@ -35,7 +35,7 @@ describe('events', () => {
         if (payload === 'dead') throw new DeadLetter('no')
         if (payload === 'retry' && attempt === 1) throw new Error('once')
       },
-      { backoff: 0, concurrency: 1 },
+      { backoff: 50, concurrency: 1 },
     )
     const heard: [string, Record<string, unknown>][] = []
     for (const event of ['started', 'succeeded', 'failed', 'retried', 'dead', 'lost'] as const)
@@ -57,7 +57,7 @@ describe('events', () => {
       if (event === 'succeeded' || event === 'failed') expect(payload.durationMs).toBeGreaterThanOrEqual(0)
       if (event === 'failed' || event === 'retried' || event === 'dead')
         expect(payload.error).toBeInstanceOf(Error)
-      if (event === 'retried') expect(payload.delayMs).toBe(0)
+      if (event === 'retried') expect(payload.delayMs).toBe(50)
     }
   })
 
