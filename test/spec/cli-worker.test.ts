@@ -222,7 +222,7 @@ describe('worker run --once', () => {
     await started(running)
     expect(running.stdout()).toBe('')
     expect((await pgqrs(['queue', 'list'], { dsn: it.dsn })).stdout).toMatch(
-      new RegExp(`PAUSED SINCE[^]*${queue} .* archive +2\\d{3}-`),
+      new RegExp(`PAUSED SINCE[^]*${queue} .* archive .*2\\d{3}-`),
     )
     expect((await cli('queue', 'resume', queue)).json()).toMatchObject({ name: queue, pausedAt: null })
     await says(running, 'ran 1')

@@ -57,6 +57,13 @@ const goodbyeMs = 1_000
 /** A connection that says nothing for so long is asked by the system whether its other end is there. */
 const keepAlive = { keepAlive: true, keepAliveInitialDelayMillis: 10_000 }
 const types = { getTypeParser: parserOf }
+const begin = 'begin isolation level read committed'
+/**
+ * Of a transaction that a lease depends on: the server finds out within seconds that its client was cut off without a
+ * word, and lets go of the row, which every claim passes over until then. By default that takes it two hours.
+ */
+const noticed =
+  '; set local tcp_keepalives_idle = 5; set local tcp_keepalives_interval = 2; set local tcp_keepalives_count = 3'
 
 /**
  * A connection that breaks tells the query that waits for it, and beside that says `error`; with no listener Node
@@ -97,6 +104,12 @@ export class PgDriver implements Driver {
     return typeof max === 'number' && max > 0 ? max : null
   }
 
+  /** A pool of the program's own may have a limit that is shorter. */
+  #shorter(timeoutMs: number): number {
+    const own = (this.#pool as { options?: { query_timeout?: unknown } }).options?.query_timeout
+    return typeof own === 'number' && own > 0 ? Math.min(own, timeoutMs) : timeoutMs
+  }
+
   async run(statement: Statement, values: readonly unknown[], timeoutMs?: number): Promise<Row[]> {
     const client = await this.#connect(timeoutMs)
     let broken = false
@@ -131,12 +144,12 @@ export class PgDriver implements Driver {
     if (until?.aborted) cut()
     const say = async (text: string) => {
       const query: Query = { text }
-      if (timeoutMs !== undefined) query.query_timeout = timeoutMs
+      if (timeoutMs !== undefined) query.query_timeout = this.#shorter(timeoutMs)
       await translated(client.query(query))
     }
     try {
       const named = await translated(this.#mayName(client, timeoutMs))
-      await say('begin isolation level read committed')
+      await say(until === undefined ? begin : begin + noticed)
       const working = work({
         run: (statement, values, ownTimeoutMs = timeoutMs) =>
           translated(this.#query(client, statement, values, named, ownTimeoutMs)),
@@ -238,7 +251,7 @@ export class PgDriver implements Driver {
     timeoutMs?: number,
   ): Promise<Row[]> {
     const query: Query = { text: statement.text, values: values as unknown[], types }
-    if (timeoutMs !== undefined) query.query_timeout = timeoutMs
+    if (timeoutMs !== undefined) query.query_timeout = this.#shorter(timeoutMs)
     if (named) query.name = statement.name
     return (await client.query(query)).rows
   }
@@ -255,7 +268,7 @@ export class PgDriver implements Driver {
         text: "select pg_backend_pid() as pid, current_setting('DateStyle') as style",
         types,
       }
-      if (timeoutMs !== undefined) query.query_timeout = timeoutMs
+      if (timeoutMs !== undefined) query.query_timeout = this.#shorter(timeoutMs)
       const { rows } = await client.query(query)
       // Now, and not after a statement whose answer cannot be read.
       if (!String(rows[0]?.style).startsWith('ISO')) throw datesUnread(`times as ${rows[0]?.style}`)
