@@ -114,7 +114,7 @@ test('a scenario that fails leaves no schema either', async () => {
     },
     { timeoutMs: 60_000, what: 'messages of the benchmark' },
   )
-  await theirs.pool.query(`drop function "${schema}".pgqrs_enqueue_batch cascade`)
+  await theirs.pool.query(`drop function "${schema}".pgqrs_enqueue_plain cascade`)
   expect(await run.ended).toMatchObject({ code: 1, stdout: '' })
   expect(await schemas()).toEqual([])
 })
