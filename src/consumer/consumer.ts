@@ -86,7 +86,7 @@ export class Consumer<Output = unknown, Input = Output> {
 
   /** Whether the message of this id was dequeued here and not settled since; it may be lost all the same. */
   remembers(id: IdInput): boolean {
-    return this.#proofOf(id) !== null
+    return this.#held.proofOf(id) !== null
   }
 
   /**
@@ -177,7 +177,7 @@ export class Consumer<Output = unknown, Input = Output> {
   async extendVisibility(message: Settled, by: Duration, options: SettleOptions = {}): Promise<boolean> {
     checkOptions(options, ['tx'], 'extendVisibility')
     const byMs = durationMs(by, 'extendVisibility')
-    const held = this.#proofOf(message)
+    const held = this.#held.proofOf(message)
     if (held === null) return false
     const { id, attempt } = held
     if (options.tx === undefined && held.dequeued === undefined)
@@ -260,19 +260,6 @@ export class Consumer<Output = unknown, Input = Output> {
     return good
   }
 
-  /** What a settle may name. @throws PgqrsError ARGUMENT_INVALID */
-  #proofOf(settled: Settled): Proof | null {
-    try {
-      return this.#held.proofOf(settled)
-    } catch (cause) {
-      if (cause instanceof PgqrsError) throw cause
-      throw new PgqrsError('ARGUMENT_INVALID', 'What is to be settled cannot be read.', {
-        hint: 'Give the message as dequeue gave it.',
-        cause,
-      })
-    }
-  }
-
   async #settle<Item extends HeldMessage, Answer>(
     message: Settled,
     { tx }: SettleOptions,
@@ -280,7 +267,7 @@ export class Consumer<Output = unknown, Input = Output> {
     statement: (session: Session, held: readonly Item[]) => Promise<Answer[]>,
     itemOf: (held: HeldMessage) => Item,
   ): Promise<Answer | false> {
-    const held = this.#proofOf(message)
+    const held = this.#held.proofOf(message)
     if (held === null) return false
     const item = itemOf({ id: held.id, attempt: held.attempt })
     const alone = tx !== undefined || held.dequeued !== undefined
@@ -301,7 +288,7 @@ export class Consumer<Output = unknown, Input = Output> {
       throw new PgqrsError('ARGUMENT_INVALID', 'The messages are no array.', {
         hint: 'Give a list, as dequeueBatch gave it.',
       })
-    const proofs = messages.map((message) => this.#proofOf(message))
+    const proofs = messages.map((message) => this.#held.proofOf(message))
     const held = proofs.filter((proof) => proof !== null)
     if (held.length === 0) return proofs.map(() => false)
     const settle = (session: Session, sure: readonly Proof[]) =>

@@ -44,7 +44,7 @@ export class Head {
 
   /** Where to begin now. */
   start(): Start {
-    if (this.headInMs === null || this.headInMs === 0) return atTheHead
+    if ((this.headInMs ?? 0) === 0) return atTheHead
     const known = [...this.#marks].sort(([a], [b]) => a - b)
     return { priorities: known.map(([priority]) => priority), marks: known.map(([, mark]) => mark) }
   }

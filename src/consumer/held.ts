@@ -40,13 +40,26 @@ export class HeldMessages {
    */
   proofOf(settled: Settled): Proof | null {
     if (typeof settled !== 'object' || settled === null) return this.#proofs.get(idOf(settled)) ?? null
-    const { attempt } = settled
-    if (!Number.isInteger(attempt) || attempt < 0 || attempt > 2_147_483_647)
-      throw new PgqrsError('ARGUMENT_INVALID', 'A message to settle has an id and an attempt.', {
-        hint: 'Give the message as dequeue gave it.',
-      })
-    const id = idOf(settled.id)
+    const { id, attempt } = read(settled)
     const known = this.#proofs.get(id)
     return known?.attempt === attempt ? known : { id, attempt }
   }
+}
+
+/** The two fields of a message, which may be anything: reading them may throw anything. */
+function read(message: HeldMessage): HeldMessage {
+  try {
+    const { attempt } = message
+    if (Number.isInteger(attempt) && attempt >= 0 && attempt <= 2_147_483_647)
+      return { id: idOf(message.id), attempt }
+  } catch (cause) {
+    if (cause instanceof PgqrsError) throw cause
+    throw new PgqrsError('ARGUMENT_INVALID', 'What is to be settled cannot be read.', {
+      hint: 'Give the message as dequeue gave it.',
+      cause,
+    })
+  }
+  throw new PgqrsError('ARGUMENT_INVALID', 'A message to settle has an id and an attempt.', {
+    hint: 'Give the message as dequeue gave it.',
+  })
 }

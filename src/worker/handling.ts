@@ -248,9 +248,9 @@ function kept(lane: Lane, result: unknown): string | null {
 const succeeded: Handled = { result: null }
 
 function outcomeOf(lane: Lane, answer: unknown): Handled {
-  if (!lane.settings.keepResult || answer === undefined) return succeeded
   try {
-    return { result: kept(lane, answer) }
+    const result = kept(lane, answer)
+    return result === null ? succeeded : { result }
   } catch (error) {
     return { error }
   }
@@ -262,12 +262,7 @@ const isPromise = (answer: unknown): answer is PromiseLike<unknown> =>
 /** What a batch's handler says of its i-th message: an Error in its place, else success. */
 function answered(lane: Lane, answers: unknown, i: number): Handled {
   const answer = Array.isArray(answers) ? answers[i] : undefined
-  if (answer instanceof Error) return { error: answer }
-  try {
-    return { result: kept(lane, answer) }
-  } catch (error) {
-    return { error }
-  }
+  return answer instanceof Error ? { error: answer } : outcomeOf(lane, answer)
 }
 
 /** @throws DeadLetter when the schema refuses the payload */

@@ -104,10 +104,12 @@ export class PgDriver implements Driver {
     return typeof max === 'number' && max > 0 ? max : null
   }
 
-  /** A pool of the program's own may have a limit that is shorter. */
-  #shorter(timeoutMs: number): number {
+  /** Limits the time of a query. A pool of the program's own may have a limit that is shorter. */
+  #limit(query: Query, timeoutMs: number | undefined): Query {
+    if (timeoutMs === undefined) return query
     const own = (this.#pool as { options?: { query_timeout?: unknown } }).options?.query_timeout
-    return typeof own === 'number' && own > 0 ? Math.min(own, timeoutMs) : timeoutMs
+    query.query_timeout = typeof own === 'number' && own > 0 ? Math.min(own, timeoutMs) : timeoutMs
+    return query
   }
 
   async run(statement: Statement, values: readonly unknown[], timeoutMs?: number): Promise<Row[]> {
@@ -143,9 +145,7 @@ export class PgDriver implements Driver {
     until?.addEventListener('abort', cut, { once: true })
     if (until?.aborted) cut()
     const say = async (text: string) => {
-      const query: Query = { text }
-      if (timeoutMs !== undefined) query.query_timeout = this.#shorter(timeoutMs)
-      await translated(client.query(query))
+      await translated(client.query(this.#limit({ text }, timeoutMs)))
     }
     try {
       const named = await translated(this.#mayName(client, timeoutMs))
@@ -250,8 +250,7 @@ export class PgDriver implements Driver {
     named: boolean,
     timeoutMs?: number,
   ): Promise<Row[]> {
-    const query: Query = { text: statement.text, values: values as unknown[], types }
-    if (timeoutMs !== undefined) query.query_timeout = this.#shorter(timeoutMs)
+    const query = this.#limit({ text: statement.text, values: values as unknown[], types }, timeoutMs)
     if (named) query.name = statement.name
     return (await client.query(query)).rows
   }
@@ -264,12 +263,8 @@ export class PgDriver implements Driver {
     if (this.#naming !== 'auto') return this.#naming === 'on'
     let direct = this.#direct.get(client)
     if (direct === undefined) {
-      const query: Query = {
-        text: "select pg_backend_pid() as pid, current_setting('DateStyle') as style",
-        types,
-      }
-      if (timeoutMs !== undefined) query.query_timeout = this.#shorter(timeoutMs)
-      const { rows } = await client.query(query)
+      const asked = "select pg_backend_pid() as pid, current_setting('DateStyle') as style"
+      const { rows } = await client.query(this.#limit({ text: asked, types }, timeoutMs))
       // Now, and not after a statement whose answer cannot be read.
       if (!String(rows[0]?.style).startsWith('ISO')) throw datesUnread(`times as ${rows[0]?.style}`)
       direct = typeof client.processID === 'number' && client.processID === Number(rows[0]?.pid)
