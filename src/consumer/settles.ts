@@ -88,11 +88,12 @@ const positions = (row: Row | undefined, column: string): number[] => row?.[colu
 
 /** As the text of two arrays: they are digits, and need no quotes. */
 const proofs = (held: readonly HeldMessage[]) => {
-  let ids = ''
-  let attempts = ''
-  for (const { id, attempt } of held) {
-    ids += ids === '' ? id : `,${id}`
-    attempts += attempts === '' ? attempt : `,${attempt}`
+  const ids = new Array<string>(held.length)
+  const attempts = new Array<number>(held.length)
+  for (let i = 0; i < held.length; i++) {
+    const { id, attempt } = held[i] as HeldMessage
+    ids[i] = id
+    attempts[i] = attempt
   }
-  return [`{${ids}}`, `{${attempts}}`]
+  return [`{${ids.join()}}`, `{${attempts.join()}}`]
 }

@@ -64,6 +64,7 @@ export class Reporter {
     lost: 0,
     released: 0,
   }
+  readonly #heard = new Set<keyof WorkerEvents>()
   readonly #degraded = new Set<'database' | 'listen'>()
 
   /** Adds a listener, or takes it away. A misspelt event would never come. @throws PgqrsError ARGUMENT_INVALID */
@@ -74,11 +75,13 @@ export class Reporter {
         hint: 'Give a function of what the event brings.',
       })
     this.emitter[how](event, listener as never)
+    if (this.emitter.listenerCount(event) > 0) this.#heard.add(event)
+    else this.#heard.delete(event)
   }
 
   /** Whether somebody listens: payloads of events are not made for nobody. */
   hears(event: keyof WorkerEvents): boolean {
-    return this.emitter.listenerCount(event) > 0
+    return this.#heard.has(event)
   }
 
   tell<Name extends keyof WorkerEvents>(event: Name, payload: WorkerEvents[Name][0]): void {

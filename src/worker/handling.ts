@@ -76,12 +76,18 @@ export class Handling {
    * very many. Never throws or rejects: what a handler throws is an outcome.
    */
   one(lane: Lane, held: Held): Handled | Promise<Handled> {
+    // No function is made in here: that would cost each message the memory of what it sees.
     try {
-      if (lane.settings.definition.schema !== undefined)
-        return checked(lane, held)
-          .then((message) => this.#call(lane, held, message))
-          .catch((error) => ({ error }))
+      if (lane.settings.definition.schema !== undefined) return this.#callChecked(lane, held)
       return this.#call(lane, held, held.message)
+    } catch (error) {
+      return { error }
+    }
+  }
+
+  async #callChecked(lane: Lane, held: Held): Promise<Handled> {
+    try {
+      return await this.#call(lane, held, await checked(lane, held))
     } catch (error) {
       return { error }
     }
@@ -93,13 +99,8 @@ export class Handling {
     const answer =
       lane.settings.timeoutMs === null
         ? handler(message, context)
-        : withinTime(() => handler(message, context), lane, [held])
-    return isPromise(answer)
-      ? Promise.resolve(answer).then(
-          (result) => outcomeOf(lane, result),
-          (error) => ({ error }),
-        )
-      : outcomeOf(lane, answer)
+        : callWithinTime(handler, message, context, lane, held)
+    return isPromise(answer) ? later(lane, answer) : outcomeOf(lane, answer)
   }
 
   /** Calls the handler with a batch. Never rejects. */
@@ -142,7 +143,7 @@ export class Handling {
     const asked = performance.now()
     const renewed = await this.#settler.renew(group.map(({ id, attempt }) => ({ id, attempt, leaseMs })))
     for (const [i, held] of group.entries())
-      if (renewed[i]) held.deadline = Math.max(held.deadline, asked + leaseMs)
+      if (renewed[i]) held.renewed(asked + leaseMs)
       else this.#lose(lane, held)
     return renewed.every(Boolean)
   }
@@ -156,7 +157,8 @@ export class Handling {
       throw new PgqrsError('ARGUMENT_INVALID', 'tx settles the message: it can be used once.', {
         hint: 'Make all writes of the handler in one tx.',
       })
-    const late = group.find((held) => !Leases.holds(lane, held))
+    const now = performance.now()
+    const late = group.find((held) => !Leases.holds(lane, held, now))
     if (late !== undefined) throw leaseLost(late.id)
     const result = this.#transact(lane, group, work)
     const over = () => {
@@ -255,6 +257,22 @@ function outcomeOf(lane: Lane, answer: unknown): Handled {
     return { error }
   }
 }
+
+async function later(lane: Lane, answer: PromiseLike<unknown>): Promise<Handled> {
+  try {
+    return outcomeOf(lane, await answer)
+  } catch (error) {
+    return { error }
+  }
+}
+
+const callWithinTime = (
+  handler: Handler,
+  message: Message,
+  context: HandlerContext,
+  lane: Lane,
+  held: Held,
+): unknown => withinTime(() => handler(message, context), lane, [held])
 
 const isPromise = (answer: unknown): answer is PromiseLike<unknown> =>
   typeof (answer as { then?: unknown } | null | undefined)?.then === 'function'

@@ -5,7 +5,7 @@ export class Held {
   readonly message: Message
   readonly id: string
   readonly attempt: number
-  /** Monotonic milliseconds at which the lease runs out at the latest, as far as this process knows. */
+  /** Monotonic milliseconds, whole ones, at which the lease runs out at the latest, as far as this process knows. */
   deadline: number
   /** Waiting in the buffer, with its handler, on the way to its settle, or no longer ours. */
   state: 'waiting' | 'running' | 'settling' | 'gone' = 'waiting'
@@ -19,13 +19,20 @@ export class Held {
   stopped = false
   /** The worker has released the message under its handler: whatever that does, there is nothing left to settle. */
   givenUp = false
+  /** Where `Running` keeps it. */
+  place = 0
   #controller: AbortController | undefined
 
   constructor(message: Message, deadline: number) {
     this.message = message
     this.id = message.id
     this.attempt = message.attempt
-    this.deadline = deadline
+    this.deadline = Math.floor(deadline)
+  }
+
+  /** Its lease was renewed, to this time at least. */
+  renewed(deadline: number): void {
+    this.deadline = Math.max(this.deadline, Math.floor(deadline))
   }
 
   /** Made when a handler asks for it: most do not. */
@@ -37,5 +44,31 @@ export class Held {
   abort(reason: unknown): void {
     this.#controller ??= new AbortController()
     this.#controller.abort(reason)
+  }
+}
+
+/** Messages whose handlers run. Handlers of no-ops leave a Set empty each time, which makes itself anew for the next. */
+export class Running {
+  readonly #held: Held[] = []
+
+  get size(): number {
+    return this.#held.length
+  }
+
+  add(held: Held): void {
+    held.place = this.#held.length
+    this.#held.push(held)
+  }
+
+  delete(held: Held): void {
+    if (this.#held[held.place] !== held) return
+    const last = this.#held.pop() as Held
+    if (last === held) return
+    this.#held[held.place] = last
+    last.place = held.place
+  }
+
+  [Symbol.iterator](): Iterator<Held> {
+    return this.#held.values()
   }
 }

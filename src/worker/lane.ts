@@ -3,7 +3,7 @@ import { type Claimed, messagesOf } from '../consumer/claimed.js'
 import { Head, type Start } from '../consumer/head.js'
 import { PgqrsError } from '../words/errors.js'
 import type { QueueInfo } from '../words/message.js'
-import { Held } from './held.js'
+import { Held, Running } from './held.js'
 import { type LaneSettings, laneSettings, type Served, type WorkerOptions } from './options.js'
 
 /** Fetches ahead for so long at the pace of the handlers: a few round trips, not more than another could run. */
@@ -16,7 +16,7 @@ const weight = 0.05
 export class Lane {
   readonly settings: LaneSettings
   readonly head = new Head()
-  readonly running = new Set<Held>()
+  readonly running = new Running()
   /** The queue's row; null until it was found. */
   info: QueueInfo | null = null
   /** The last fetch found less than was wanted: no other one before something wakes it. */
@@ -32,9 +32,14 @@ export class Lane {
   #since = 0
   #averageMs: number | null = null
   #payloadLength = 1
+  /** Messages of one call of the handler, and of all that can be under way, at most. */
+  readonly #perCall: number
+  readonly #slots: number
 
   constructor(settings: LaneSettings) {
     this.settings = settings
+    this.#perCall = settings.batch?.size ?? 1
+    this.#slots = settings.concurrency * this.#perCall
   }
 
   get queue(): string {
@@ -103,8 +108,15 @@ export class Lane {
     )
   }
 
-  /** The messages of the next call. What was lost while it waited is left out; all of them may be. */
-  take(): Held[] {
+  /** The message of the next call; undefined where that was lost while it waited. */
+  takeOne(): Held | undefined {
+    const held = this.#waiting[this.#next] as Held
+    this.#next += 1
+    return held.state === 'waiting' ? held : undefined
+  }
+
+  /** The messages of the next batch. What was lost while it waited is left out; all of them may be. */
+  takeBatch(): Held[] {
     const end = Math.min(this.#waiting.length, this.#next + this.#perCall)
     const taken: Held[] = []
     for (; this.#next < end; this.#next++) {
@@ -141,14 +153,6 @@ export class Lane {
 
   start(): Start {
     return this.head.start()
-  }
-
-  get #perCall(): number {
-    return this.settings.batch?.size ?? 1
-  }
-
-  get #slots(): number {
-    return this.settings.concurrency * this.#perCall
   }
 
   #ahead(): number {

@@ -53,9 +53,9 @@ export class Leases {
     clearTimeout(this.#timer)
   }
 
-  /** Whether there is time left to settle. */
-  static holds(lane: Lane, held: Held): boolean {
-    return held.state !== 'gone' && performance.now() < held.deadline - marginOf(lane)
+  /** Whether there is time left to settle. @param now monotonic milliseconds */
+  static holds(lane: Lane, held: Held, now: number): boolean {
+    return held.state !== 'gone' && now < held.deadline - marginOf(lane)
   }
 
   /** @returns in how many milliseconds the next one is late */
@@ -96,7 +96,7 @@ export class Leases {
       )
       this.#reporter.recovered('database')
       for (const [i, { lane, held }] of due.entries()) {
-        if (answers[i]) held.deadline = Math.max(held.deadline, asked + lane.settings.leaseMs)
+        if (answers[i]) held.renewed(asked + lane.settings.leaseMs)
         // What is on its way to its settle may have been settled in the meantime: its own answer counts.
         else if (held.state === 'waiting' || held.state === 'running') {
           if (!held.settled && !held.committing) this.#keeping.lost(lane, held)

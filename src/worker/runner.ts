@@ -14,36 +14,32 @@ import { leaseLost, type Settler } from './settler.js'
 
 /** Told of the end of handlers and of settles. */
 export interface Ends {
-  /** The handler has ended, which may be at once. */
-  free(lane: Lane, group: readonly Held[]): void
+  /** A handler has ended, which may be at once. */
+  free(lane: Lane): void
   /** The settle of a message was answered. */
   settled(): void
+  /** A message will be due again in so many milliseconds. */
+  dueIn(ms: number): void
 }
 
 /** A message whose handler has ended: what is settled, and told what came of it. One object, for there are many. */
 class Ended implements Waiting<Archiving, boolean>, Archiving {
-  readonly weight = 1
   readonly lane: Lane
   readonly held: Held
   readonly handled: Handled
   readonly durationMs: number
-  readonly settled: () => void
   readonly #runner: Runner
 
-  constructor(
-    runner: Runner,
-    lane: Lane,
-    held: Held,
-    handled: Handled,
-    durationMs: number,
-    settled: () => void,
-  ) {
+  constructor(runner: Runner, lane: Lane, held: Held, handled: Handled, durationMs: number) {
     this.#runner = runner
     this.lane = lane
     this.held = held
     this.handled = handled
     this.durationMs = durationMs
-    this.settled = settled
+  }
+
+  get weight(): number {
+    return 1
   }
 
   get item(): Archiving {
@@ -72,7 +68,6 @@ class Ended implements Waiting<Archiving, boolean>, Archiving {
 
   reject(error: unknown): void {
     this.#runner.unanswered(this, error)
-    this.settled()
   }
 }
 
@@ -81,52 +76,73 @@ export class Runner {
   readonly #settler: Settler
   readonly #reporter: Reporter
   readonly #handling: Handling
-  readonly #dueIn: (ms: number) => void
+  readonly #ends: Ends
   readonly archivedBy: string | null
 
-  /** @param dueIn told in how many milliseconds a message will be due again */
   constructor(
     database: Database,
     settler: Settler,
     reporter: Reporter,
     archivedBy: string | null,
-    dueIn: (ms: number) => void,
+    ends: Ends,
   ) {
     this.#database = database
     this.#settler = settler
     this.#reporter = reporter
-    this.#dueIn = dueIn
+    this.#ends = ends
     this.archivedBy = archivedBy
     this.#handling = new Handling(database, settler, archivedBy, (lane, held) => this.lose(lane, held))
   }
 
   /**
-   * Runs the handler with a message, or with a batch.
+   * Runs the handler with a message.
+   * @param now monotonic milliseconds
+   * @returns the same, when the handler came back or gave a promise
    */
-  run(lane: Lane, group: readonly Held[], ends: Ends): void {
-    const reporter = this.#reporter
-    for (const held of group) {
-      held.state = 'running'
-      reporter.counters.started += 1
-      if (reporter.hears('started')) reporter.tell('started', { queue: lane.queue, message: held.message })
-    }
-    const begun = performance.now()
-    const { batch } = lane.settings
-    const handled =
-      batch === null ? this.#handling.one(lane, group[0] as Held) : this.#handling.batch(lane, group)
-    if (handled instanceof Promise)
-      void handled.then((outcomes: Handled | Handled[]) => this.#over(lane, group, begun, outcomes, ends))
-    else this.#over(lane, group, begun, handled, ends)
+  one(lane: Lane, held: Held, now: number): number {
+    const begun = this.#begin(lane, held) ? performance.now() : now
+    const handled = this.#handling.one(lane, held)
+    const back = performance.now()
+    if (handled instanceof Promise) this.#whenOver(lane, held, handled, begun)
+    else this.#over(lane, held, handled, begun, back)
+    return back
   }
 
-  #over(lane: Lane, group: readonly Held[], begun: number, outcomes: Handled | Handled[], ends: Ends): void {
-    const ms = performance.now() - begun
-    lane.ran(ms)
-    if (Array.isArray(outcomes))
-      for (const [i, held] of group.entries())
-        this.#settle(new Ended(this, lane, held, outcomes[i] as Handled, ms, ends.settled))
-    else this.#settle(new Ended(this, lane, group[0] as Held, outcomes, ms, ends.settled))
-    ends.free(lane, group)
+  /** Runs the handler with a batch. */
+  batch(lane: Lane, group: readonly Held[]): void {
+    for (const held of group) this.#begin(lane, held)
+    const begun = performance.now()
+    void this.#handling.batch(lane, group).then((outcomes) => {
+      const ended = performance.now()
+      lane.ran(ended - begun)
+      for (const [i, held] of group.entries()) {
+        this.#settle(new Ended(this, lane, held, outcomes[i] as Handled, ended - begun), ended)
+        lane.running.delete(held)
+      }
+      this.#ends.free(lane)
+    })
+  }
+
+  /** @returns whether somebody was told, which takes its time */
+  #begin(lane: Lane, held: Held): boolean {
+    held.state = 'running'
+    lane.running.add(held)
+    const reporter = this.#reporter
+    reporter.counters.started += 1
+    if (!reporter.hears('started')) return false
+    reporter.tell('started', { queue: lane.queue, message: held.message })
+    return true
+  }
+
+  #whenOver(lane: Lane, held: Held, handled: Promise<Handled>, begun: number): void {
+    void handled.then((outcome) => this.#over(lane, held, outcome, begun, performance.now()))
+  }
+
+  #over(lane: Lane, held: Held, handled: Handled, begun: number, ended: number): void {
+    lane.ran(ended - begun)
+    this.#settle(new Ended(this, lane, held, handled, ended - begun), ended)
+    lane.running.delete(held)
+    this.#ends.free(lane)
   }
 
   /** Gives a message back that was not begun, or was given up; the attempt does not count. */
@@ -149,21 +165,22 @@ export class Runner {
     this.#reporter.tell('lost', { queue: lane.queue, message: held.message })
   }
 
-  #settle(ended: Ended): void {
+  #settle(ended: Ended, now: number): void {
     const { lane, held, handled } = ended
     // A transaction that its handler has left behind decides first.
-    if (held.open !== null) void held.open.then(() => this.#settle(ended))
+    if (held.open !== null) this.#settleAfter(held.open, ended)
     else if (held.settled) {
       // It was committed, and what its handler threw after that changes nothing.
       if ('error' in handled) this.#reporter.tell('error', handled.error)
       this.#succeeded(ended)
-    } else if ('error' in handled)
-      void this.#fail(ended, handled.error)
-        .catch((error) => this.unanswered(ended, error))
-        .finally(ended.settled)
-    else if (!this.#begins(lane, held)) ended.settled()
+    } else if ('error' in handled) void this.#failed(ended, handled.error, now)
+    else if (!this.#begins(lane, held, now)) this.#ends.settled()
     else if (deletes(lane)) this.#settler.delete(ended)
     else this.#settler.archive(ended)
+  }
+
+  #settleAfter(open: Promise<void>, ended: Ended): void {
+    void open.then(() => this.#settle(ended, performance.now()))
   }
 
   /** What a settle came to. */
@@ -174,28 +191,39 @@ export class Runner {
     }
     ended.held.state = 'running'
     this.lose(ended.lane, ended.held)
-    ended.settled()
+    this.#ends.settled()
   }
 
   /** A settle that can't be made. */
   unanswered({ lane, held }: Ended, error: unknown): void {
     this.#reporter.tell('error', error)
     this.lose(lane, held)
+    this.#ends.settled()
   }
 
-  #succeeded({ lane, held, durationMs, settled }: Ended): void {
+  #succeeded({ lane, held, durationMs }: Ended): void {
     held.state = 'gone'
     const reporter = this.#reporter
     reporter.counters.succeeded += 1
     if (reporter.hears('succeeded'))
       reporter.tell('succeeded', { queue: lane.queue, message: held.message, durationMs })
-    settled()
+    this.#ends.settled()
   }
 
-  async #fail({ lane, held, durationMs }: Ended, error: unknown): Promise<void> {
+  async #failed(ended: Ended, error: unknown, now: number): Promise<void> {
+    try {
+      await this.#fail(ended, error, now)
+    } catch (wrong) {
+      this.unanswered(ended, wrong)
+      return
+    }
+    this.#ends.settled()
+  }
+
+  async #fail({ lane, held, durationMs }: Ended, error: unknown, now: number): Promise<void> {
     if (PgqrsError.is(error, 'LEASE_LOST') && held.state === 'gone') return
     if (held.stopped && !held.givenUp && held.state !== 'gone') return this.release(lane, held)
-    if (!this.#begins(lane, held)) return
+    if (!this.#begins(lane, held, now)) return
     const { queue } = lane
     const { message } = held
     const reporter = this.#reporter
@@ -216,14 +244,14 @@ export class Runner {
     if (outcome === 'dead') reporter.tell('dead', { queue, message, error })
     else {
       reporter.tell('retried', { queue, message, error, delayMs: delayMs ?? 0 })
-      this.#dueIn(delayMs ?? 0)
+      this.#ends.dueIn(delayMs ?? 0)
     }
   }
 
   /** Whether there is something left to settle; a message that was given up or lost has its answer already. */
-  #begins(lane: Lane, held: Held): boolean {
+  #begins(lane: Lane, held: Held, now: number): boolean {
     if (held.state === 'gone' || held.givenUp) return false
-    if (!Leases.holds(lane, held)) {
+    if (!Leases.holds(lane, held, now)) {
       this.lose(lane, held)
       return false
     }

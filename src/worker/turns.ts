@@ -7,6 +7,8 @@ export class Turns {
   readonly #ready = new Set<Lane>()
   /** Whose handlers wait for a batch to fill. */
   readonly #filling: readonly Lane[]
+  /** Where there is no other, it is always its turn: it is asked for each message. */
+  readonly #only: Lane | undefined
   readonly #places: ReadonlyMap<Lane, number>
   readonly #most: number
   readonly #strict: boolean
@@ -14,6 +16,7 @@ export class Turns {
 
   constructor(lanes: readonly Lane[], settings: { totalConcurrency: number; strict: boolean }) {
     this.#filling = lanes.filter(({ settings: { batch } }) => batch !== null && batch.waitMs > 0)
+    this.#only = lanes.length === 1 ? lanes[0] : undefined
     this.#places = new Map(lanes.map((lane, place) => [lane, place]))
     this.#most = settings.totalConcurrency
     this.#strict = settings.strict
@@ -40,6 +43,8 @@ export class Turns {
   /** The lane of the next call, or undefined while there is no slot, or nothing to run. */
   next(): Lane | undefined {
     if (this.#busy >= this.#most) return undefined
+    if (this.#only !== undefined)
+      return this.#only.freeSlots > 0 && this.#only.readyIn() === 0 ? this.#only : undefined
     let best: Lane | undefined
     for (const lane of this.#ready) {
       const ready = lane.freeSlots > 0 ? lane.readyIn() : null

@@ -16,6 +16,7 @@ import { type RunOptions, runUntilSignal } from './run.js'
 import { type Ends, Runner } from './runner.js'
 import { Settler } from './settler.js'
 import { Turns } from './turns.js'
+import { until } from './until.js'
 import { Upkeeper } from './upkeep.js'
 
 export interface StopOptions {
@@ -66,9 +67,7 @@ export class Worker {
     this.#lanes = lanesOf(served, options)
     this.#turns = new Turns(this.#lanes, settings)
     this.#settler = new Settler(calls)
-    this.#runner = new Runner(database, this.#settler, reporter, settings.name, (ms) =>
-      this.#fetcher.dueIn(ms),
-    )
+    this.#runner = new Runner(database, this.#settler, reporter, settings.name, this.#ends)
     this.#leases = new Leases(this.#lanes, this.#settler, reporter, {
       lost: (lane, held) => this.#runner.lose(lane, held),
       giveBack: (lane) => void this.#giveBack([lane]),
@@ -212,15 +211,15 @@ export class Worker {
       .then(() => Promise.all(this.#loops))
       // What a fetch brought that was under way.
       .then(() => this.#giveBack(this.#lanes))
-    await this.#until(() => this.#runningCount() === 0, timeoutMs)
+    await until(() => this.#runningCount() === 0, timeoutMs)
     const reason = new PgqrsError('CLOSED', 'The worker stops and waits no longer.')
     for (const held of this.#lanes.flatMap((lane) => [...lane.running])) {
       held.stopped = true
       held.abort(reason)
     }
-    await this.#until(() => this.#runningCount() === 0, graceMs)
+    await until(() => this.#runningCount() === 0, graceMs)
     const ignoring = this.#lanes.map((lane) => this.#giveUp(lane))
-    await this.#until(() => this.#settler.pending === 0, Math.max(lastSettlesMs, over - performance.now()))
+    await until(() => this.#settler.pending === 0, Math.max(lastSettlesMs, over - performance.now()))
     this.#settler.giveUp()
     await Promise.all([given, left, ...ignoring])
     this.#leases.stop()
@@ -262,16 +261,16 @@ export class Worker {
     if (this.#pumping) return
     this.#pumping = true
     const begun = performance.now()
+    let now = begun
     while (this.#settler.pending < mostUnsettled && !this.#stopping.signal.aborted) {
       const lane = this.#turns.next()
       if (lane === undefined) break
       // Handlers that need no time must not keep the program from everything else.
-      if (performance.now() - begun > longestTurnMs) {
+      if (now - begun > longestTurnMs) {
         setImmediate(() => this.#pump())
         break
       }
-      const group = lane.take()
-      if (group.length > 0) this.#begin(lane, group)
+      now = this.#begin(lane, now)
     }
     this.#pumping = false
     this.#unsettled = this.#settler.pending >= mostUnsettled
@@ -281,10 +280,19 @@ export class Worker {
     this.#filling = setTimeout(() => this.#pump(), Math.min(longestTimerMs, Math.ceil(soonest)))
   }
 
-  #begin(lane: Lane, group: readonly Held[]): void {
+  /** @returns monotonic milliseconds, as of what has begun */
+  #begin(lane: Lane, now: number): number {
+    if (lane.settings.batch === null) {
+      const held = lane.takeOne()
+      if (held === undefined) return now
+      this.#turns.begin(lane)
+      return this.#runner.one(lane, held, now)
+    }
+    const group = lane.takeBatch()
+    if (group.length === 0) return now
     this.#turns.begin(lane)
-    for (const held of group) lane.running.add(held)
-    this.#runner.run(lane, group, this.#ends)
+    this.#runner.batch(lane, group)
+    return performance.now()
   }
 
   #news(queue?: string): void {
@@ -294,9 +302,8 @@ export class Worker {
   }
 
   readonly #ends: Ends = {
-    free: (lane, group) => {
+    free: (lane) => {
       this.#turns.end(lane)
-      for (const held of group) lane.running.delete(held)
       this.#pump()
       if (lane.wants() > 0) this.#fetcher.look()
       this.#checkIdle()
@@ -306,6 +313,7 @@ export class Worker {
       if (this.#unsettled || this.#settler.pending === 0) this.#pump()
       this.#checkIdle()
     },
+    dueIn: (ms) => this.#fetcher.dueIn(ms),
   }
 
   #lanesChanged(): void {
@@ -335,11 +343,5 @@ export class Worker {
     const waiting = this.#idle
     this.#idle = []
     for (const resolve of waiting) resolve()
-  }
-
-  async #until(condition: () => boolean, ms: number): Promise<void> {
-    const last = performance.now() + ms
-    while (!condition() && performance.now() < last)
-      await new Promise((resolve) => setTimeout(resolve, Math.min(5, Math.max(0, last - performance.now()))))
   }
 }
