@@ -4,7 +4,7 @@ import { fork } from 'node:child_process'
 import { argv, exit } from 'node:process'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { Meter, makersOf, payloadOf, Stage, scenarios } from '../dist/bench/index.js'
+import { Gate, Meter, makersOf, payloadOf, Stage, scenarios } from '../dist/bench/index.js'
 import { Database } from '../dist/database/database.js'
 import { Config, PgqrsAdmin } from '../dist/index.js'
 import { makers as bullmq } from './peers/bullmq.mjs'
@@ -49,39 +49,45 @@ function byTable() {
   return spec.system.startsWith('graphile') || spec.system.startsWith('pg-boss')
 }
 
-/** Several processes, each with so many workers, let loose together. */
-async function crew({ processes, workersEach, messages, limitMs }) {
+/** Several processes, each with so many workers, warmed up and then let loose together. */
+async function crew({ processes, workersEach, messages, share, warmUpMs, limitMs }) {
   const table = byTable() ? await maker(place) : null
   await table?.prepare(1)
   const members = await Promise.all(
-    Array.from({ length: processes }, () => memberOf({ workers: workersEach })),
+    Array.from({ length: processes }, () => memberOf({ workers: workersEach, share })),
   )
   const sum = (key) => members.reduce((total, { told }) => total + told[key], 0)
-  const settledNow = async () => {
-    if (table === null) return sum('settled')
-    // Counting costs the server something: only when there is nothing left to call a handler for.
-    return sum('called') < messages ? 0 : table.settled(messages)
+  const tell = (word) => {
+    for (const { child } of members) child.send(word)
   }
+  const settledNow = () => (table === null ? sum('settled') : table.settled(messages))
+  tell('warm up')
+  const warm = performance.now() + warmUpMs
+  while (sum('waiting') < processes * workersEach && performance.now() < warm) await pause(10)
+  // What was handled is settled, too.
+  await pause(200)
+  const before = await settledNow()
   const begun = performance.now()
-  for (const { child } of members) child.send('go')
-  let settled = 0
-  while (settled < messages && performance.now() - begun < limitMs) {
+  tell('go')
+  let all = before
+  while (all < messages && performance.now() - begun < limitMs) {
     await pause(5)
-    settled = await settledNow()
+    // Counting rows costs the server something: only when there is nothing left to call a handler for.
+    all = table !== null && sum('called') < messages ? before : await settledNow()
   }
   const ms = performance.now() - begun
   const clientSeconds = sum('seconds')
-  if (table !== null) settled = await table.settled(messages)
+  if (table !== null) all = await table.settled(messages)
   await Promise.all(members.map(dismissed))
   await table?.close()
-  return { settled, ms, clientSeconds }
+  return { settled: all - before, ms, all, clientSeconds }
 }
 
 function memberOf(crew) {
   const child = fork(fileURLToPath(import.meta.url), [JSON.stringify({ ...spec, crew })], {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   })
-  const member = { child, told: { settled: 0, called: 0, seconds: 0 } }
+  const member = { child, told: { settled: 0, called: 0, waiting: 0, seconds: 0 } }
   return new Promise((resolve, reject) => {
     child.on('message', (told) => {
       if (told.ready) resolve(member)
@@ -100,27 +106,27 @@ async function dismissed({ child }) {
   clearTimeout(timer)
 }
 
-async function work({ workers }) {
+async function work({ workers, share }) {
   const systems = []
   for (let n = 0; n < workers; n++) {
     const system = await maker(place)
     await system.prepare(1)
     systems.push(system)
   }
+  const gate = new Gate(share)
+  const said = (word) => new Promise((resolve) => process.on('message', (one) => one === word && resolve()))
+  const [warmUp, stopped] = [said('warm up'), said('stop')]
+  void said('go').then(() => gate.open())
   process.send({ ready: true })
-  await new Promise((resolve) => process.once('message', resolve))
-  const stopped = new Promise((resolve) => process.once('message', resolve))
+  await warmUp
   const before = process.cpuUsage()
-  let called = 0
-  for (const system of systems)
-    await system.work(() => {
-      called += 1
-    })
+  for (const system of systems) await system.work(gate.handler())
   for (let over = false; !over; ) {
     const each = byTable() ? [] : await Promise.all(systems.map((system) => system.settled()))
     const settled = each.reduce((sum, one) => sum + one, 0)
+    const { called, waiting } = gate
     const { user, system } = process.cpuUsage(before)
-    process.send({ settled, called, seconds: (user + system) / 1e6 })
+    process.send({ settled, called, waiting, seconds: (user + system) / 1e6 })
     over = await Promise.race([pause(10, false), stopped.then(() => true)])
   }
   await Promise.all(systems.map((system) => system.close()))

@@ -1,18 +1,24 @@
 // npm run bench: pgqrs, its peers and PostgreSQL itself, scenario by scenario. See docs/bench.md.
-import { mkdirSync, writeFileSync } from 'node:fs'
-import { dirname } from 'node:path'
 import { Presets, SingleBar } from 'cli-progress'
 import { Command } from 'commander'
-import { machine, type Report } from '../src/bench/index.js'
+import type { Report } from '../src/bench/index.js'
 import { libraryVersion } from '../src/database/sql.generated.js'
 import { reportPage } from './page.js'
-import { play } from './runs.js'
+import { jsonOf, merged, recordedIn, recordName, reportOf, save } from './record.js'
+import { type Played, play } from './runs.js'
 import { markdownOf } from './table.js'
 
 const { values } = parsed()
 // What is to be cleaned up at the end of the process is cleaned up then, too.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(130))
-const begun = machine()
+const options = { rounds: values.rounds, scale: values.scale, payload: values.payload }
+const kind = { version: libraryVersion, options }
+// The full result is for readers; the quick one is what npm run bench:check holds quick runs against.
+const record = values.record ? `bench/results/${recordName(kind)}` : undefined
+const files = [record && `${record}.json`, values.json].filter((path) => path !== undefined)
+// What is there already stays, but for what is measured again.
+const before = found()
+
 const bar = process.stderr.isTTY
   ? new SingleBar(
       {
@@ -37,43 +43,42 @@ const played = await play({
     }
   },
   say: (line) => process.stderr.write(`\r${line}\n`),
+  done: write,
 })
 bar?.stop()
+process.stdout.write(`${markdownOf(reportOf(played, kind))}\n`)
+for (const path of written(reportOf(played, kind))) process.stderr.write(`Written: ${path}\n`)
 
-const report: Report = {
-  version: libraryVersion,
-  at: new Date().toISOString(),
-  machine: { ...begun, node: played.node },
-  server: played.server,
-  options: { rounds: values.rounds, scale: values.scale, payload: values.payload },
-  scenarios: played.scenarios,
+/** After each scenario: a run that is ended early has not been in vain. */
+function write(played: Played): void {
+  written(reportOf(played, kind))
 }
-const markdown = markdownOf(report)
-process.stdout.write(`${markdown}\n`)
-if (values.record) {
-  // The full result is for readers; the quick one is what npm run bench:check holds quick runs against.
-  const name = `bench/results/${libraryVersion}${values.scale === 1 ? '' : '-quick'}`
-  save(`${name}.json`, jsonOf(report))
-  if (values.scale === 1) {
-    save(`${name}.md`, `${markdown}\n`)
-    save(`${name}.html`, reportPage(report))
+
+function written(now: Report): string[] {
+  const texts: [path: string, text: string][] = before.map(([path, report]) => [
+    path,
+    jsonOf(merged(report, now)),
+  ])
+  // Made from the whole where there is one.
+  const whole = before.length === 0 ? now : merged(before[0]?.[1] ?? null, now)
+  const markdown = `${markdownOf(whole)}\n`
+  if (record !== undefined && values.scale === 1)
+    texts.push([`${record}.md`, markdown], [`${record}.html`, reportPage(whole)])
+  if (values.markdown) texts.push([values.markdown, markdown])
+  if (values.report) texts.push([values.report, reportPage(whole)])
+  for (const [path, text] of texts) save(path, text)
+  return texts.map(([path]) => path)
+}
+
+function found(): [path: string, report: Report | null][] {
+  try {
+    if (record !== undefined && values.systems !== null)
+      throw new Error('--record takes whole scenarios: leave --systems out.')
+    return files.map((path) => [path, recordedIn(path, kind)])
+  } catch (error) {
+    process.stderr.write(`error: ${(error as Error).message}\n`)
+    process.exit(2)
   }
-}
-if (values.json) save(values.json, jsonOf(report))
-if (values.markdown) save(values.markdown, `${markdown}\n`)
-if (values.report) save(values.report, reportPage(report))
-
-/** More digits than six were never measured. */
-function jsonOf(whole: Report): string {
-  const rounded = (_: string, value: unknown) =>
-    typeof value === 'number' ? Number(value.toPrecision(6)) : value
-  return `${JSON.stringify(whole, rounded, 1)}\n`
-}
-
-function save(path: string, text: string): void {
-  mkdirSync(dirname(path), { recursive: true })
-  writeFileSync(path, text)
-  process.stderr.write(`Written: ${path}\n`)
 }
 
 function parsed() {
@@ -86,10 +91,13 @@ function parsed() {
     .option('--rounds <n>', 'each system so often (default: 3; 1 with --quick)', Number)
     .option('--quick', 'everything smaller, in at most ten minutes')
     .option('--payload <bytes>', 'of each message (default: 100)', Number, 100)
-    .option('--json <file>', 'write all numbers')
+    .option('--json <file>', 'write all numbers; scenarios that are there already and not measured now stay')
     .option('--markdown <file>', 'write the table')
     .option('--report <file>', 'write a page with plots, as file.html')
-    .option('--record', 'write bench/results/<version>: .json, .md and .html; with --quick, -quick.json')
+    .option(
+      '--record',
+      'write bench/results/<version>: .json, .md and .html; scenarios that are not measured now stay',
+    )
     .parse()
     .opts()
   return {

@@ -1,7 +1,7 @@
 // The result as a page of its own: plots as inline SVG, no script, nothing fetched from elsewhere.
 import { microseconds, plain, type Report, type ScenarioSummary } from '../src/bench/index.js'
 import { bars, escaped, lines, stacked } from './plots.js'
-import { headOf, verdictText } from './table.js'
+import { headOf, measuredText, verdictText } from './table.js'
 
 export function reportPage(report: Report): string {
   const title = `pgqrs ${report.version}: the benchmark`
@@ -19,13 +19,13 @@ export function reportPage(report: Report): string {
 <h1>${escaped(title)}</h1>
 <p>${escaped(about.join(' ').trim())}</p>
 <nav><ul>${links.join('')}</ul></nav>
-${report.scenarios.map(sectionOf).join('\n')}
+${report.scenarios.map((scenario) => sectionOf(report, scenario)).join('\n')}
 </main>
 </html>
 `
 }
 
-function sectionOf(scenario: ScenarioSummary): string {
+function sectionOf(report: Report, scenario: ScenarioSummary): string {
   const { number, name, measures, units, systems, asked } = scenario
   const verdicts = asked.map(
     (one) =>
@@ -42,6 +42,7 @@ function sectionOf(scenario: ScenarioSummary): string {
   return `<section id="s${number}">
 <h2>${number}. ${escaped(name)}</h2>
 <p>${escaped(measures)}</p>
+<p class="measured">${escaped(measuredText(report, scenario))}</p>
 <ul class="asked">${verdicts.join('')}</ul>
 ${plots.join('\n')}
 ${processorTime(scenario)}
@@ -103,5 +104,6 @@ svg { width: 100%; height: auto; overflow: visible; font: 12px system-ui, sans-s
 .grid { stroke: var(--line); stroke-width: .6 } .spread { stroke: var(--text); stroke-width: 2 }
 .names { font-size: .8rem; display: flex; flex-wrap: wrap; gap: .2rem 1rem }
 .names span::before { content: ''; display: inline-block; width: .8em; height: .8em; margin-right: .35em; background: var(--colour) }
+.measured { font-size: .85rem; color: var(--faint) }
 .asked { font-size: .9rem; padding-left: 1.1rem } .reached::marker { content: '✓  '; color: #15803d } .missed::marker { content: '✗  '; color: #be123c }
 `

@@ -1,10 +1,12 @@
 // Plays scenarios: each run in a process and a database of its own, all systems in turn, the order rotated.
 import { fork, spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import {
+  type Measured,
+  machine,
   type Rounds,
   rotated,
   type Scenario,
@@ -14,7 +16,8 @@ import {
 } from '../src/bench/index.js'
 import type { Outcome } from '../src/bench/stage.js'
 import type { LocalServer } from '../src/postgres/index.js'
-import { type RedisServer, startPostgres, startRedis } from './servers.js'
+import { commitNow } from './commit.js'
+import { postgresSettings, type RedisServer, startPostgres, startRedis } from './servers.js'
 
 export interface RunOptions {
   scenarios: readonly number[] | null
@@ -25,6 +28,8 @@ export interface RunOptions {
   /** Called before each run, and while it goes on. */
   progress: (done: number, of: number, what: string) => void
   say: (line: string) => void
+  /** Called when a scenario is done: what is kept then stays, whatever comes later. */
+  done?: (played: Played) => void
 }
 
 const peers = fileURLToPath(new URL('./peers', import.meta.url))
@@ -45,7 +50,7 @@ interface Servers {
 export interface Played {
   scenarios: ScenarioSummary[]
   server: Record<string, string>
-  node: string
+  versions: Record<string, string>
 }
 
 export async function play(options: RunOptions): Promise<Played> {
@@ -58,15 +63,26 @@ export async function play(options: RunOptions): Promise<Played> {
   if (wantsRedis && servers.redis === null)
     options.say('redis-server is not installed: BullMQ on Redis is left out.')
   try {
-    const runs = chosen.reduce((sum, scenario) => sum + takePart(scenario).length, 0) * options.rounds
+    const roundsOf = ({ mostRounds = Number.POSITIVE_INFINITY }: Scenario) =>
+      Math.min(options.rounds, mostRounds)
+    const runs = chosen.reduce((sum, one) => sum + takePart(one).length * roundsOf(one), 0)
+    const about = { server: await describe(servers), versions: versionsOf(servers) }
+    const commit = commitNow()
     const done: ScenarioSummary[] = []
     let count = 0
     for (const scenario of chosen) {
       const systems = takePart(scenario).filter((name) => !onRedis(name) || servers.redis !== null)
+      const measured: Measured = {
+        at: new Date().toISOString(),
+        commit,
+        machine: { ...machine(), node: about.versions.Node ?? process.version },
+        rounds: roundsOf(scenario),
+        payload: options.payload,
+      }
       const rounds = new Map<string, { outcomes: Outcome[]; errors: string[] }>(
         systems.map((name) => [name, { outcomes: [], errors: [] }]),
       )
-      for (let round = 0; round < options.rounds; round++)
+      for (let round = 0; round < measured.rounds; round++)
         for (const system of rotated(systems, round)) {
           const what = `${scenario.number} ${scenario.name} · ${system}`
           const tell = (part: number) => options.progress(count + part, runs, what)
@@ -80,10 +96,11 @@ export async function play(options: RunOptions): Promise<Played> {
           count += 1
         }
       const summary = summarise(scenario, rounds as ReadonlyMap<string, Rounds>)
-      done.push(summary)
+      done.push({ ...summary, measured })
       options.progress(count, runs, '')
+      options.done?.({ scenarios: done, ...about })
     }
-    return { scenarios: done, server: await describe(servers), node: versionOf(nodeOfRuns()) }
+    return { scenarios: done, ...about }
   } finally {
     await stop(servers)
   }
@@ -169,22 +186,23 @@ async function stop({ postgres, admin, redis, durable }: Servers): Promise<void>
   await postgres.stop()
 }
 
-async function describe({ admin, redis }: Servers): Promise<Record<string, string>> {
-  const names = [
-    'server_version',
-    'fsync',
-    'synchronous_commit',
-    'shared_buffers',
-    'max_wal_size',
-    'wal_level',
-  ]
+async function describe({ admin }: Servers): Promise<Record<string, string>> {
+  const names = ['server_version', ...Object.keys(postgresSettings), 'wal_level', 'autovacuum']
   const { rows } = await admin.query(
     'select name, current_setting(name) as value from pg_settings where name = any ($1)',
     [names],
   )
+  return Object.fromEntries(rows.map(({ name, value }) => [name, value]))
+}
+
+function versionsOf({ redis }: Servers): Record<string, string> {
+  const installed = (name: string) =>
+    JSON.parse(readFileSync(`${peers}/node_modules/${name}/package.json`, 'utf8')).version as string
+  const packages = ['pg', 'graphile-worker', 'pg-boss', 'bullmq', 'ioredis']
   return {
-    ...Object.fromEntries(rows.map(({ name, value }) => [name, value])),
-    ...(redis === null ? {} : { redis: redis.version }),
+    Node: versionOf(nodeOfRuns()),
+    ...Object.fromEntries(packages.map((name) => [name, installed(name)])),
+    ...(redis === null ? {} : { Redis: redis.version }),
   }
 }
 

@@ -2,6 +2,7 @@
 import {
   allMicroseconds,
   boundText,
+  type Machine,
   microseconds,
   plain,
   type Report,
@@ -11,19 +12,26 @@ import {
 } from '../src/bench/index.js'
 
 export function markdownOf(report: Report): string {
-  return [...headOf(report), ...report.scenarios.flatMap((scenario) => ['', ...sectionOf(scenario)])].join(
-    '\n',
-  )
+  return [
+    ...headOf(report),
+    ...report.scenarios.flatMap((scenario) => ['', ...sectionOf(report, scenario)]),
+  ].join('\n')
 }
 
 /** What was measured, when, on which machine, and how the numbers are meant. */
-export function headOf({ version, at, machine, server, options }: Report): string[] {
+export function headOf(report: Report): string[] {
+  const { version, machine, server, versions = {}, options } = report
+  const days = [...new Set(report.scenarios.map(({ measured }) => (measured?.at ?? report.at).slice(0, 10)))]
+  const [first = report.at.slice(0, 10), last = first] = [days.toSorted()[0], days.toSorted().at(-1)]
+  const { server_version: postgres, ...settings } = server
+  const list = (of: Readonly<Record<string, string>>) => Object.entries(of).map((pair) => pair.join(' '))
   return [
-    `# pgqrs ${version}, measured ${at.slice(0, 10)}`,
+    `# pgqrs ${version}, measured ${first}${last === first ? '' : ` to ${last}`}`,
     '',
-    `${machine.processor}, ${machine.cores} cores, ${machine.memoryGb} GB, ${machine.system}, Node ${machine.node};`,
-    `PostgreSQL ${server.server_version}, fsync ${server.fsync}, synchronous_commit ${server.synchronous_commit}, shared_buffers ${server.shared_buffers}${server.redis ? `; Redis ${server.redis}` : ''}.`,
-    `${options.rounds} ${options.rounds === 1 ? 'round' : 'rounds'}, payload of ${options.payload} bytes, ${options.scale === 1 ? 'full size' : `sizes × ${options.scale}`}. Load when it began: ${machine.load.toFixed(2)}.`,
+    `${machineText(machine)}.`,
+    `PostgreSQL ${postgres}: ${list(settings).join(', ')}.`,
+    ...(Object.keys(versions).length === 0 ? [] : [`${list(versions).join(', ')}.`]),
+    `Payload of ${options.payload} bytes, ${options.scale === 1 ? 'full size' : `sizes × ${options.scale}`}.`,
     '',
     'Median (least to most). Processor time, commits, statements, bytes of the write-ahead log and dead rows are for',
     'each message. CPU × pgqrs: the processor time of server and client together, over that of pgqrs; it says more than',
@@ -31,7 +39,24 @@ export function headOf({ version, at, machine, server, options }: Report): strin
   ]
 }
 
-function sectionOf({ number, name, measures, units, systems, asked }: ScenarioSummary): string[] {
+const machineText = ({ processor, cores, memoryGb, system }: Machine) =>
+  `${processor}, ${cores} cores, ${memoryGb} GB, ${system}`
+
+/** When, of what, how often, beside what; and where, if that is not where the report says. */
+export function measuredText(report: Report, { measured }: ScenarioSummary): string {
+  if (measured === undefined) return ''
+  const { at, commit, machine, rounds } = measured
+  const [here, there] = [machineText(report.machine), machineText(machine)]
+  return [
+    `Measured ${at.slice(0, 16).replace('T', ' ')} UTC${commit === null ? '' : ` at ${commit}`}`,
+    `${rounds} ${rounds === 1 ? 'round' : 'rounds'}`,
+    `load ${machine.load.toFixed(2)} when it began${here === there ? '' : `, on ${there}`}.`,
+  ].join(', ')
+}
+
+function sectionOf(report: Report, scenario: ScenarioSummary): string[] {
+  const { number, name, measures, units, systems, asked } = scenario
+  const measured = measuredText(report, scenario)
   const shown = Object.keys(units)
   const costs = Object.values(systems).some((one) => one.costs !== null)
   const titles = [
@@ -58,6 +83,7 @@ function sectionOf({ number, name, measures, units, systems, asked }: ScenarioSu
     `## ${number}. ${name}`,
     '',
     measures,
+    ...(measured === '' ? [] : [measured]),
     '',
     ...tableOf([titles, ...rows]),
     ...(asked.length === 0 ? [] : ['', ...asked.map((one) => `- ${verdictText(one)}`)]),

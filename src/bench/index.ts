@@ -1,5 +1,6 @@
 // The benchmark: its scenarios, the systems that come along, and what measures them.
 export { type Alone, type AloneOptions, alone, aloneScenarios } from './alone.js'
+export { Gate } from './gate.js'
 export { type Costs, Meter } from './meter.js'
 export type { Asked, Reading, Scenario } from './scenario.js'
 export { scenarios } from './scenarios/index.js'
@@ -8,6 +9,8 @@ export { type Outcome, Stage } from './stage.js'
 export * from './statistics.js'
 export {
   allMicroseconds,
+  type Machine,
+  type Measured,
   machine,
   microseconds,
   type Report,

@@ -23,6 +23,8 @@ export interface Scenario {
   /** The names of those that take part. */
   readonly systems: readonly string[]
   readonly asked: readonly Asked[]
+  /** Played in no more rounds than this, for it takes long. */
+  readonly mostRounds?: number
   /** Whether it says something where pgqrs runs alone, on somebody's own database. */
   readonly alone: boolean
   run(stage: Stage, system: string): Promise<Outcome>

@@ -14,13 +14,27 @@ export interface Outcome {
   readonly series?: Readonly<Record<string, readonly number[]>>
 }
 
-/** Several processes that work together on what is there; they answer when all of it is settled. */
+/**
+ * Several processes that work together on what is there: each worker warms up on its share, then all are let loose at
+ * once; they answer when all of it is settled, or the time is up.
+ */
 export type Crew = (crew: {
   processes: number
   workersEach: number
   messages: number
+  share: number
+  /** The warm-up takes no longer. */
+  warmUpMs: number
   limitMs: number
-}) => Promise<{ settled: number; ms: number; clientSeconds: number }>
+}) => Promise<CrewResult & { clientSeconds: number }>
+
+export interface CrewResult {
+  /** From the starting signal on. */
+  readonly settled: number
+  readonly ms: number
+  /** With those of the warm-up. */
+  readonly all: number
+}
 
 export interface StageOptions {
   place: Place

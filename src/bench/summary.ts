@@ -28,6 +28,17 @@ export interface Verdict {
   readonly reached: boolean | null
 }
 
+/** When, of what, and where a scenario was measured: a report may be put together from several runs. */
+export interface Measured {
+  readonly at: string
+  /** Of the project, short; with a `+` where files were changed since. Null where there is no history. */
+  readonly commit: string | null
+  readonly machine: Machine
+  readonly rounds: number
+  /** Bytes of each message. */
+  readonly payload: number
+}
+
 export interface ScenarioSummary {
   readonly number: number
   readonly name: string
@@ -35,6 +46,7 @@ export interface ScenarioSummary {
   readonly units: Readonly<Record<string, string>>
   readonly systems: Readonly<Record<string, SystemSummary>>
   readonly asked: readonly Verdict[]
+  readonly measured?: Measured
 }
 
 export interface Machine {
@@ -51,7 +63,10 @@ export interface Report {
   readonly version: string
   readonly at: string
   readonly machine: Machine
+  /** The settings of PostgreSQL. */
   readonly server: Readonly<Record<string, string>>
+  /** Of everything else that took part. */
+  readonly versions?: Readonly<Record<string, string>>
   readonly options: { rounds: number; scale: number; payload: number }
   readonly scenarios: readonly ScenarioSummary[]
 }
