@@ -1,5 +1,5 @@
 // A record of the benchmark is put together from several runs: what is measured again is replaced, and says so.
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -108,6 +108,9 @@ describe('what cannot stand in one table', () => {
   })
 })
 
-test('the commit is that of the project, with a + where files were changed', () => {
-  expect(commitNow()).toMatch(/^[0-9a-f]{7,}\+?$/)
-})
+test.skipIf(!existsSync(new URL('../../.git', import.meta.url)))(
+  'the commit is that of the project, with a + where files were changed',
+  () => {
+    expect(commitNow()).toMatch(/^[0-9a-f]{7,}\+?$/)
+  },
+)
