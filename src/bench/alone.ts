@@ -65,8 +65,11 @@ async function playIn(config: Config, options: AloneOptions): Promise<Report> {
       () => {},
       () => {},
     )
-    await Promise.race([Promise.all(open.map((stage) => stage.closeAll())), pause(graceMs)])
-    await Promise.race([ended, pause(graceMs)])
+    await Promise.race([
+      Promise.all(open.map((stage) => stage.closeAll())),
+      pause(graceMs, undefined, { ref: false }),
+    ])
+    await Promise.race([ended, pause(graceMs, undefined, { ref: false })])
     await observer.run('benchDropSchema')
     await admin.close()
   }
