@@ -31,6 +31,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(sign
 const payload = 100
 const before = recorded()
 
+const failed: string[] = []
 let worse = regressions(before, await measure(options.scenario ?? null, 1), options.tolerance)
 if (worse.length > 0 && options.again > 0) {
   // A slow moment of the machine is no regression: what was worse is measured again, in more rounds.
@@ -46,8 +47,10 @@ for (const { scenario, text, was, is, worse: by } of worse)
   process.stdout.write(
     `worse: ${scenario}: ${text}: was ${plain(was)}, is ${plain(is)} (${plain(by * 100)} % worse)\n`,
   )
-process.stdout.write(worse.length === 0 ? 'No ratio is worse than committed.\n' : '')
-process.exitCode = worse.length === 0 ? 0 : 1
+for (const text of failed) process.stdout.write(`failed: ${text}\n`)
+const good = worse.length + failed.length === 0
+if (good) process.stdout.write('No ratio is worse than committed.\n')
+process.exitCode = good ? 0 : 1
 
 /** What is committed for quick runs, else for full ones. */
 function recorded(): Report {
@@ -86,5 +89,9 @@ async function measure(scenarios: number[] | null, rounds: number): Promise<Repo
   const now = reportOf(played, { version: libraryVersion, options: { rounds, scale: options.size, payload } })
   for (const { scenario, text, was, is } of changes(before, now))
     process.stdout.write(`${scenario}: ${text}: was ${plain(was)}, is ${plain(is)}\n`)
+  // What has not run at all has no ratio that could be worse.
+  for (const { number, systems } of now.scenarios)
+    for (const [system, { errors }] of Object.entries(systems))
+      if (system.startsWith('pgqrs') && errors.length > 0) failed.push(`${number}: ${system}: ${errors[0]}`)
   return now
 }

@@ -90,6 +90,7 @@ function parsed() {
     )
     .option('--rounds <n>', 'each system so often (default: 3; 1 with --quick)', Number)
     .option('--quick', 'everything smaller, in at most ten minutes')
+    .option('--size <part>', 'of the full sizes (default: 1; 0.1 with --quick)', Number)
     .option('--payload <bytes>', 'of each message (default: 100)', Number, 100)
     .option('--json <file>', 'write all numbers; scenarios that are there already and not measured now stay')
     .option('--markdown <file>', 'write the table')
@@ -105,7 +106,7 @@ function parsed() {
       scenarios: (options.scenario as number[] | undefined) ?? null,
       systems: (options.systems as string[] | undefined) ?? null,
       rounds: (options.rounds as number | undefined) ?? (options.quick ? 1 : 3),
-      scale: options.quick ? 0.1 : 1,
+      scale: (options.size as number | undefined) ?? (options.quick ? 0.1 : 1),
       payload: options.payload as number,
       json: options.json as string | undefined,
       markdown: options.markdown as string | undefined,

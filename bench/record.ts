@@ -15,8 +15,10 @@ export function reportOf({ scenarios, server, versions }: Played, kind: Kind): R
 
 /** What was measured with another payload or in other sizes has a name of its own. */
 export function recordName({ version, options: { payload, scale } }: Kind): string {
-  return `${version}${payload === 100 ? '' : `-${payload}`}${scale === 1 ? '' : '-quick'}`
+  return `${version}${payload === 100 ? '' : `-${payload}`}${sizeName(scale)}`
 }
+
+const sizeName = (scale: number) => (scale === 1 ? '' : scale === 0.1 ? '-quick' : `-x${scale}`)
 
 /** Those of the new report replace those of the same number; the others stay as they were measured. */
 export function merged(before: Report | null, now: Report): Report {

@@ -1,8 +1,8 @@
 // The processor time of a server and of this process. Of a server only where /proc tells: on Linux, on this machine.
 import { readdirSync, readFileSync } from 'node:fs'
 
-/** Of one process, in the kernel's ticks; those of its children that ended are in `ofEnded`. */
-interface Ticks {
+/** Of one process, in seconds; those of its children that ended are in `ofEnded`. */
+interface Seconds {
   parent: number
   own: number
   ofEnded: number
@@ -16,14 +16,14 @@ const ticksPerSecond = 100
  * @param pid of the server's first process: that of PostgreSQL is the parent of all others
  */
 export function serverSeconds(pid: number | null): number | null {
-  const first = pid === null ? null : ticksOf(pid)
+  const first = pid === null ? null : secondsOf(pid)
   if (first === null) return null
-  let ticks = first.own + first.ofEnded
+  let seconds = first.own + first.ofEnded
   for (const name of readdirSync('/proc')) {
-    const child = /^\d+$/.test(name) ? ticksOf(Number(name)) : null
-    if (child?.parent === pid) ticks += child.own + child.ofEnded
+    const child = /^\d+$/.test(name) ? secondsOf(Number(name)) : null
+    if (child?.parent === pid) seconds += child.own + child.ofEnded
   }
-  return ticks / ticksPerSecond
+  return seconds
 }
 
 /** Processor seconds of this process. */
@@ -32,14 +32,25 @@ export function ownSeconds(): number {
   return (user + system) / 1e6
 }
 
-function ticksOf(pid: number): Ticks | null {
+function secondsOf(pid: number): Seconds | null {
   try {
     const line = readFileSync(`/proc/${pid}/stat`, 'utf8')
     // The second field is the program's name in brackets, which may hold anything.
     const fields = line.slice(line.lastIndexOf(')') + 2).split(' ')
     const at = (number: number) => Number(fields[number - 3])
-    return { parent: at(4), own: at(14) + at(15), ofEnded: at(16) + at(17) }
+    const ticks = (number: number) => at(number) / ticksPerSecond
+    const own = Math.max(ticks(14) + ticks(15), exactly(pid))
+    return { parent: at(4), own, ofEnded: ticks(16) + ticks(17) }
   } catch {
     return null
+  }
+}
+
+/** Of the first thread alone, but not cut off at a tick: of thirty connections that each ran for 9 ms nothing is lost. */
+function exactly(pid: number): number {
+  try {
+    return Number(readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[0]) / 1e9
+  } catch {
+    return 0
   }
 }
