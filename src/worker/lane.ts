@@ -10,6 +10,10 @@ import { type LaneSettings, laneSettings, type Served, type WorkerOptions } from
 const horizonMs = 25
 /** What is fetched ahead is not longer than so many characters together, as far as the last payloads tell. */
 const longestAhead = 16_777_216
+/** A claim reads and leases so many in one pass. */
+const claimedTogether = 1_000
+/** A claim for so many costs hardly more for each than one for more. */
+const worthwhile = 500
 /** How much the newest handler's time counts in the average. */
 const weight = 0.05
 
@@ -74,7 +78,9 @@ export class Lane {
     if (this.dry || this.suspended || this.info === null) return 0
     const target = this.#slots + this.#ahead()
     const wanted = target - this.running.size - this.waitingCount
-    return this.idleSlots > 0 || wanted * 2 >= target ? Math.max(wanted, 0) : 0
+    const idle = this.idleSlots
+    if (idle <= 0 && wanted < Math.min(target / 2, worthwhile)) return 0
+    return Math.min(Math.max(wanted, 0), Math.max(idle, claimedTogether))
   }
 
   /** Takes in what a claim found. */

@@ -103,7 +103,7 @@ export interface WorkerOptions extends ServeOptions {
   listenDsn?: string
   /** A call to the database that takes longer is given up and made again. Default 15 s, at least 100 ms. */
   callTimeout?: Duration
-  /** Messages fetched ahead at most, for each queue. Default 1,000, from 0; slow handlers get fewer. */
+  /** Messages fetched ahead at most, for each queue. Default 2,000, from 0; slow handlers get fewer. */
   prefetch?: number
   /** Handlers that run at once for all queues of this worker together. Default: no limit but the queues' own. */
   totalConcurrency?: number
@@ -228,7 +228,7 @@ export function laneSettings(served: Served, options: WorkerOptions): LaneSettin
     keepResult: yesOrNo(given.keepResult, 'keepResult') ?? false,
     batch: given.batch === undefined ? null : batchOf(given.batch),
     weight: wholeNumber(given.weight ?? 1, 'weight', 1, 1_000),
-    prefetch: wholeNumber(given.prefetch ?? 1_000, 'prefetch', 0, 10_000),
+    prefetch: wholeNumber(given.prefetch ?? 2_000, 'prefetch', 0, 10_000),
   }
 }
 

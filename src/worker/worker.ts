@@ -87,7 +87,9 @@ export class Worker {
       filled: (lanes) => {
         for (const lane of lanes) this.#turns.offer(lane)
         this.#giveBackSuspended(lanes)
-        this.#pump()
+        // The next fetch is on its way before these begin.
+        if (lanes.some((lane) => lane.wants() > 0)) setImmediate(() => this.#pump())
+        else this.#pump()
       },
       looked: () => this.#checkIdle(),
     })

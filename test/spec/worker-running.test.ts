@@ -323,6 +323,39 @@ describe('fetching ahead', () => {
     expect(claims).toBeLessThan(100)
   })
 
+  test('fetches the next messages while fast handlers run', async () => {
+    const name = await it.newQueue()
+    await fill(name, 8_000)
+    const watched = watchedPool(it.dsn)
+    let claims = 0
+    const count = (more: number) => (text: string) => {
+      if (/pgqrs_claim/.test(text)) claims += more
+      return undefined
+    }
+    watched.before = count(1)
+    watched.after = count(-1)
+    let meanwhile = 0
+    const handler = () => {
+      if (claims > 0) meanwhile += 1
+    }
+    const worker = await workers.start(name, handler, {}, await connect({ pool: watched.pool }))
+    await eventually(() => worker.counters.succeeded === 8_000)
+    expect(meanwhile).toBeGreaterThan(2_000)
+  })
+
+  test('fetches a batch whole that is larger than what it fetches for single handlers', async () => {
+    const name = await it.newQueue()
+    await fill(name, 5_000)
+    const sizes: number[] = []
+    const worker = it.pgqrs.worker(name, (messages) => sizes.push(messages.length), {
+      concurrency: 1,
+      batch: { size: 2_500 },
+    })
+    await eventually(() => worker.counters.succeeded === 5_000)
+    await worker.stop()
+    expect(sizes).toEqual([2_500, 2_500])
+  })
+
   test('is bounded by what the worker is told', async () => {
     const name = await it.newQueue()
     await fill(name, 1_000)
