@@ -9,6 +9,7 @@ import {
   machine,
   type Rounds,
   rotated,
+  roundsOf,
   type Scenario,
   type ScenarioSummary,
   scenarios,
@@ -63,9 +64,7 @@ export async function play(options: RunOptions): Promise<Played> {
   if (wantsRedis && servers.redis === null)
     options.say('redis-server is not installed: BullMQ on Redis is left out.')
   try {
-    const roundsOf = ({ mostRounds = Number.POSITIVE_INFINITY }: Scenario) =>
-      Math.min(options.rounds, mostRounds)
-    const runs = chosen.reduce((sum, one) => sum + takePart(one).length * roundsOf(one), 0)
+    const runs = chosen.reduce((sum, one) => sum + takePart(one).length * roundsOf(one, options.rounds), 0)
     const about = { server: await describe(servers), versions: versionsOf(servers) }
     const commit = commitNow()
     const done: ScenarioSummary[] = []
@@ -76,7 +75,7 @@ export async function play(options: RunOptions): Promise<Played> {
         at: new Date().toISOString(),
         commit,
         machine: { ...machine(), node: about.versions.Node ?? process.version },
-        rounds: roundsOf(scenario),
+        rounds: roundsOf(scenario, options.rounds),
         payload: options.payload,
       }
       const rounds = new Map<string, { outcomes: Outcome[]; errors: string[] }>(

@@ -15,7 +15,7 @@ export interface DrainOptions extends WorkOptions {
   /** As many as the queue was filled with. */
   messages: number
   handler?: Handler
-  /** What was settled by then is counted. Default 20 s of the full size. */
+  /** What was settled by then is counted. Default 10 s of the full size. */
   limitMs?: number
 }
 
@@ -28,7 +28,7 @@ export async function drain(stage: Stage, options: DrainOptions): Promise<Draine
     messages,
     handler,
     queues = 1,
-    limitMs = Math.max(5, stage.seconds(20, 6)) * 1_000,
+    limitMs = Math.max(5, stage.seconds(10, 6)) * 1_000,
     ...work
   } = options
   const system = await stage.open(queues)

@@ -11,4 +11,4 @@ export async function noOps(stage: Stage): Promise<Outcome> {
 }
 
 export const clock =
-  'the clock runs from the first call of a handler to the last acknowledged settle, or to the limit of 20 s'
+  'the clock runs from the first call of a handler to the last acknowledged settle, or to the limit of 10 s'

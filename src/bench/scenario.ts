@@ -30,6 +30,10 @@ export interface Scenario {
   run(stage: Stage, system: string): Promise<Outcome>
 }
 
+/** Of so many that were asked for. */
+export const roundsOf = ({ mostRounds = Number.POSITIVE_INFINITY }: Scenario, rounds: number): number =>
+  Math.min(rounds, mostRounds)
+
 /** The largest of this number over these systems; null when none of them was there. */
 export function best(read: Reading, systems: readonly string[], value: string): number | null {
   const found = systems.map((system) => read(system, value)).filter((one) => one !== null)

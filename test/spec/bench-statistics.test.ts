@@ -9,6 +9,7 @@ import {
   percentileOf,
   type Report,
   rotated,
+  roundsOf,
   type Scenario,
   spreadOf,
   summarise,
@@ -217,4 +218,10 @@ test('a line of COPY stays one line, whatever is in it', () => {
       expect(back).toBe(text)
     }),
   )
+})
+
+test('a scenario that takes long is played in fewer rounds than were asked for, and in no more', () => {
+  const one = { ...scenario([]), mostRounds: 2 }
+  expect([1, 2, 3].map((rounds) => roundsOf(one, rounds))).toEqual([1, 2, 2])
+  expect(roundsOf(scenario([]), 5)).toBe(5)
 })

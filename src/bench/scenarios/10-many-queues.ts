@@ -38,9 +38,9 @@ export const manyQueues: Scenario = {
 async function idleStatements(stage: Stage, queues: number): Promise<number | null> {
   const system = await stage.open(queues)
   await system.work?.(() => {}, { queues })
-  // What it does once when it begins is not what idling costs.
+  // What it does once when it begins is not what idling costs; what it does now and then is, upkeep included.
   await pause(3_000)
-  const seconds = stage.seconds(20, 6)
+  const seconds = stage.seconds(30, 20)
   await stage.meter.begin(system.counters)
   await pause(seconds * 1_000)
   stage.meter.stop()

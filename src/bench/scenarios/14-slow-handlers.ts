@@ -24,9 +24,11 @@ export const slowHandlers: Scenario = {
     ] as const) {
       const handler = () => new Promise<void>((resolve) => setTimeout(resolve, ms))
       const count = stage.size(full, least)
+      // The handlers themselves, and some time.
+      const limitMs = (1.2 * count * ms) / 100 + stage.seconds(8, 4) * 1_000
       values[`limit${name}`] = await limitOf(handler, 100, Math.min(1_000, stage.seconds(2) * 500))
       await stage.fill(count)
-      const drained = await drain(stage, { messages: count, handler, concurrency: 100 })
+      const drained = await drain(stage, { messages: count, handler, concurrency: 100, limitMs })
       values[`rate${name}`] = drained.rate
       costs = drained.costs
     }
