@@ -75,16 +75,16 @@ export class Coalescer<Item, Result> {
       // where the connection broke nobody knows what was done.
       const refused = PgqrsError.is(error) && /^2[23]/.test(String(error.details.sqlstate ?? ''))
       if (refused && taken.length > 1) for (const one of taken) await this.#runOne([one])
-      else this.#answer(taken, (waiting) => waiting.reject(error))
+      else
+        for (const waiting of taken) {
+          this.pending -= 1
+          waiting.reject(error)
+        }
       return
     }
-    this.#answer(taken, (waiting, i) => waiting.resolve(results[i] as Result))
-  }
-
-  #answer(taken: Waiting<Item, Result>[], tell: (waiting: Waiting<Item, Result>, i: number) => void): void {
     for (let i = 0; i < taken.length; i++) {
       this.pending -= 1
-      tell(taken[i] as Waiting<Item, Result>, i)
+      ;(taken[i] as Waiting<Item, Result>).resolve(results[i] as Result)
     }
   }
 }

@@ -27,9 +27,11 @@ export interface EnqueueOptions {
 
 const known = ['delay', 'at', 'priority', 'headers', 'maxAttempts', 'tx']
 const lastYear = 9_999
+export const noOptions: EnqueueOptions = {}
 
 /** The part of the wire format that the options make, to stand behind the payload. */
 export function encodeOptions(options: EnqueueOptions): string {
+  if (options === noOptions) return ''
   checkOptions(options, known, 'enqueue')
   let text = ''
   if (options.delay !== undefined) text += `,"d":${durationMs(options.delay, 'delay')}`

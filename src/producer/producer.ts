@@ -1,17 +1,19 @@
 // Adds messages to one queue: validation, rate limit, and one statement for calls made at the same moment.
+import { setImmediate } from 'node:timers'
 import { type ConfigValues, type RateLimit, readField } from '../config/fields.js'
 import { extendLeases } from '../consumer/settles.js'
 import { Coalescer } from '../database/coalescer.js'
 import { Database, type Defaults, type Session } from '../database/database.js'
+import type { Row } from '../database/driver.js'
 import { type Duration, durationMs } from '../words/duration.js'
 import { PgqrsError } from '../words/errors.js'
 import { type Id, type IdInput, idOf } from '../words/id.js'
-import type { HeldMessage, Message } from '../words/message.js'
+import type { HeldMessage, Message, MessageHeaders } from '../words/message.js'
 import { checkOptions, wholeNumber } from '../words/options.js'
-import { encodePayload, type ValidationRules } from '../words/payload.js'
+import { encodePayload, encodePlainPayloads, type ValidationRules } from '../words/payload.js'
 import { definitionOf, type QueueDefinition, type QueueReference, validate } from '../words/queue.js'
 import { isList, propertyOf } from '../words/shown.js'
-import { type EnqueueOptions, encodeOptions } from './options.js'
+import { type EnqueueOptions, encodeOptions, noOptions } from './options.js'
 import { TokenBucket } from './rate-limit.js'
 
 export interface ProducerOptions {
@@ -31,13 +33,19 @@ interface Encoded {
 // One statement carries at most this: far below what jsonb holds (256 MB), and small enough to share.
 const shared = { maxItems: 1_000, maxWeight: 4_000_000 }
 const batchLimit = { messages: 100_000, bytes: 200_000_000 }
+/** So many payloads of a batch are looked at together. */
+const lookedAt = 1_000
+/** About what the server needs for a message of a batch. */
+const msEach = 0.004
+/** Shorter JSON is read back when the answer is there. */
+const worthATurn = 1_000
 
 export class Producer<Input = unknown, Output = Input> {
   readonly #database: Database
   readonly #queue: QueueDefinition<Input, Output>
   readonly #rules: ValidationRules
   readonly #bucket: TokenBucket | null
-  readonly #enqueues: Coalescer<Encoded, Stored>
+  readonly #enqueues: Coalescer<Encoded, Message<Input>>
 
   /**
    * @param pool `admin.pool`, or a pool of your own
@@ -78,14 +86,23 @@ export class Producer<Input = unknown, Output = Input> {
    * and your commit decides.
    * @throws PgqrsError PAYLOAD_INVALID, ARGUMENT_INVALID, RATE_LIMITED, QUEUE_NOT_FOUND, DATABASE_UNAVAILABLE
    */
-  async enqueue(payload: Input, options: EnqueueOptions = {}): Promise<Message<Input>> {
-    const message = { options: encodeOptions(options), payload: await this.#encode(payload) }
+  enqueue(payload: Input, options: EnqueueOptions = noOptions): Promise<Message<Input>> {
+    // No async function: each turn that it waits for nothing would be waited for by all whose calls share the statement.
+    try {
+      const encodedOptions = encodeOptions(options)
+      const encoded = this.#encode(payload)
+      return typeof encoded === 'string'
+        ? this.#add({ payload: encoded, options: encodedOptions }, options.tx)
+        : encoded.then((text) => this.#add({ payload: text, options: encodedOptions }, options.tx))
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  #add(message: Encoded, tx: unknown): Promise<Message<Input>> {
     this.#bucket?.take(1)
-    const stored =
-      options.tx === undefined
-        ? await this.#enqueues.add(message, message.payload.length + message.options.length)
-        : (await this.#insert(this.#database.in(options.tx), [message]))[0]
-    return messageOf(stored as Stored, message)
+    if (tx === undefined) return this.#enqueues.add(message, message.payload.length + message.options.length)
+    return this.#insert(this.#database.in(tx), [message]).then(([added]) => added as Message<Input>)
   }
 
   /**
@@ -102,22 +119,37 @@ export class Producer<Input = unknown, Output = Input> {
         hint: 'Send several batches, with the same tx if they belong together.',
       })
     const encodedOptions = encodeOptions(options)
-    const messages: Encoded[] = []
+    const plain = encodedOptions === ''
+    const parts: string[] = []
     let bytes = 0
-    for (let index = 0; index < payloads.length; index++) {
-      const encoded = this.#encode(payloads[index] as Input, index)
-      const payload = typeof encoded === 'string' ? encoded : await encoded
-      bytes += payload.length + encodedOptions.length
-      messages.push({ payload, options: encodedOptions })
+    const add = (part: string) => {
+      bytes += part.length
+      parts.push(part)
+    }
+    let text: string | undefined
+    for (let from = 0; from < payloads.length; from += lookedAt) {
+      const to = Math.min(from + lookedAt, payloads.length)
+      const together =
+        plain && this.#queue.schema === undefined
+          ? encodePlainPayloads(payloads, this.#rules, from, to)
+          : null
+      if (together !== null && payloads.length <= lookedAt) text = together
+      else if (together !== null) add(together.slice(1, -1))
+      else
+        for (let index = from; index < to; index++) {
+          const encoded = this.#encode(payloads[index] as Input, index)
+          const payload = typeof encoded === 'string' ? encoded : await encoded
+          add(plain ? payload : wired({ payload, options: encodedOptions }))
+        }
     }
     if (bytes > batchLimit.bytes)
       throw new PgqrsError('ARGUMENT_INVALID', `The batch has over ${batchLimit.bytes} bytes of JSON.`, {
         hint: 'Send several batches, with the same tx if they belong together.',
       })
-    if (messages.length === 0) return []
-    this.#bucket?.take(messages.length)
-    const stored = await this.#insert(this.#database.in(options.tx), messages)
-    return stored.map((one, i) => messageOf(one, messages[i] as Encoded))
+    if (payloads.length === 0) return []
+    this.#bucket?.take(payloads.length)
+    text ??= `[${parts.join(',')}]`
+    return this.#send(this.#database.in(options.tx), text, payloads.length, plain)
   }
 
   /** `enqueue` with a delay. */
@@ -178,27 +210,49 @@ export class Producer<Input = unknown, Output = Input> {
     }
   }
 
-  async #insert(session: Session, messages: readonly Encoded[]): Promise<Stored[]> {
+  #insert(session: Session, messages: readonly Encoded[]): Promise<Message<Input>[]> {
     const plain = messages.every(({ options }) => options === '')
-    const texts = plain
-      ? messages.map(({ payload }) => payload)
-      : messages.map(({ payload, options }) => `{"p":${payload}${options}}`)
-    const { notifier } = this.#database
-    const own = session === this.#database
-    const announces = own && notifier.turn()
-    const values = [this.#queue.name, `[${texts.join(',')}]`, announces]
-    const [row] = await session.run(plain ? 'enqueuePlain' : 'enqueueBatch', values)
-    if (!own) notifier.echo(this.#queue.name)
-    else if (!announces) notifier.say(this.#queue.name)
-    const ids: Id[] = row?.ids ?? []
-    return ids.map((id, i) => ({
-      id,
-      queueId: row?.queue_id,
-      enqueuedAt: row?.enqueued_at,
-      dueAt: plain || row?.due_at === null ? row?.enqueued_at : row?.due_at[i],
-      maxAttempts: plain ? row?.max_attempts : row?.max_attempts[i],
-    }))
+    const texts = messages.map(plain ? ({ payload }) => payload : wired)
+    return this.#send(session, `[${texts.join(',')}]`, messages.length, plain)
   }
+
+  /** @param plain whether `text` is an array of payloads, or one of what pgqrs_enqueue_batch takes */
+  async #send(session: Session, text: string, count: number, plain: boolean): Promise<Message<Input>[]> {
+    const { notifier } = this.#database
+    const queue = this.queueName
+    const own = session === this.#database
+    const announces = own && notifier.turn(queue, count * msEach)
+    const running = session.run(plain ? 'enqueuePlain' : 'enqueueBatch', [queue, text, announces])
+    try {
+      const [[row], given] = await Promise.all([running, readMeanwhile(text)])
+      if (!own) notifier.echo(queue)
+      else if (!announces) notifier.say(queue)
+      return messagesOf(row, given, plain)
+    } catch (error) {
+      // What else it was to announce.
+      if (announces) notifier.sayNow(queue)
+      throw error
+    }
+  }
+}
+
+/** A message as pgqrs_enqueue_batch takes it. */
+const wired = ({ payload, options }: Encoded) => `{"p":${payload}${options}}`
+
+/** The same, read back. */
+interface Wired {
+  p: unknown
+  h?: MessageHeaders
+  q?: number
+}
+
+/**
+ * What was sent, read back: a message is given to the caller as the database has it, and that is what its JSON says, not
+ * what was given. It is read while the server works, once the statement has left.
+ */
+function readMeanwhile(text: string): unknown[] | Promise<unknown[]> {
+  if (text.length < worthATurn) return JSON.parse(text)
+  return new Promise((resolve) => setImmediate(() => resolve(JSON.parse(text))))
 }
 
 /** Says of a payload in a batch that nothing was enqueued. */
@@ -211,26 +265,26 @@ function ofBatch(error: unknown, index: number | undefined): unknown {
   })
 }
 
-/** What the database adds to a message. */
-type Stored = Pick<Message, 'id' | 'queueId' | 'enqueuedAt' | 'dueAt' | 'maxAttempts'>
-
-/** The message as the database has it: payload and headers are what their JSON says, not what was given. */
-function messageOf<T>(stored: Stored, { payload, options }: Encoded): Message<T> {
-  const given = options === '' ? null : JSON.parse(`{${options.slice(1)}}`)
-  return {
-    id: stored.id,
-    queueId: stored.queueId,
-    payload: JSON.parse(payload),
-    headers: given?.h ?? null,
-    priority: given?.q ?? 0,
-    attempt: 0,
-    givenBack: 0,
-    maxAttempts: stored.maxAttempts,
-    enqueuedAt: stored.enqueuedAt,
-    dueAt: stored.dueAt,
-    leasedUntil: null,
-    leasedBy: null,
-    dequeuedAt: null,
-    lastError: null,
-  }
+/** @param given what was sent: payloads, or what pgqrs_enqueue_batch takes */
+function messagesOf<T>(row: Row | undefined, given: readonly unknown[], plain: boolean): Message<T>[] {
+  const ids: Id[] = row?.ids ?? []
+  return ids.map((id, i) => {
+    const sent = plain ? null : (given[i] as Wired)
+    return {
+      id,
+      queueId: row?.queue_id,
+      payload: (sent === null ? given[i] : sent.p) as T,
+      headers: sent?.h ?? null,
+      priority: sent?.q ?? 0,
+      attempt: 0,
+      givenBack: 0,
+      maxAttempts: plain ? row?.max_attempts : row?.max_attempts[i],
+      enqueuedAt: row?.enqueued_at,
+      dueAt: plain || row?.due_at === null ? row?.enqueued_at : row?.due_at[i],
+      leasedUntil: null,
+      leasedBy: null,
+      dequeuedAt: null,
+      lastError: null,
+    }
+  })
 }

@@ -1,7 +1,7 @@
 // From a value to the JSON that is stored, with the rules a payload must keep. Whatever JSON would drop or
 // change without a word (undefined, NaN, a Map, …) is refused, with the path to it.
 import { PgqrsError } from './errors.js'
-import { isPlainJson } from './plain.js'
+import { hasPlainTexts, isPlainJson } from './plain.js'
 import { isList, shown } from './shown.js'
 
 /** Rules for payloads. All of them have a default; a Producer's options can set each. */
@@ -42,17 +42,50 @@ export function encodePayload(value: unknown, rules: ValidationRules = {}, at = 
   }
 }
 
+/**
+ * The JSON of payloads that keep the rules by a quick look, as of one array, from `from` to before `to`; null where each
+ * has to be encoded by itself, be it only to tell what is wrong. Several times as fast as one after the other.
+ */
+export function encodePlainPayloads(
+  payloads: readonly unknown[],
+  rules: ValidationRules,
+  from: number,
+  to: number,
+): string | null {
+  const { maxDepth, limit, simple } = limitsOf(rules)
+  if (!simple || rules.requiredKeys?.length) return null
+  try {
+    const some = payloads.slice(from, to)
+    if (!isPlainJson(some, maxDepth + 1, { nodes: limit })) return null
+    const text = JSON.stringify(some)
+    // Where all together are within the limit of one, each is.
+    return hasPlainTexts(text) && mostBytes(text) <= limit ? text : null
+  } catch {
+    return null
+  }
+}
+
+function limitsOf(rules: ValidationRules) {
+  return {
+    maxDepth: Math.min(rules.maxDepth ?? defaultRules.maxDepth, 1_000),
+    limit: rules.maxPayloadBytes ?? defaultRules.maxPayloadBytes,
+    simple: rules.maxStringLength === undefined && !rules.forbiddenKeys?.length,
+  }
+}
+
+/** UTF-8 has at most three bytes for each of UTF-16. */
+const mostBytes = (text: string) => text.length * 3
+
 function encode(value: unknown, rules: ValidationRules, at: string): string {
-  const maxDepth = Math.min(rules.maxDepth ?? defaultRules.maxDepth, 1_000)
-  const limit = rules.maxPayloadBytes ?? defaultRules.maxPayloadBytes
-  const simple = rules.maxStringLength === undefined && !rules.forbiddenKeys?.length
+  const { maxDepth, limit, simple } = limitsOf(rules)
   // Every node is a byte of JSON at least: more nodes than bytes cannot pass, and need not be looked at.
-  if (!simple || !isPlainJson(value, maxDepth, { nodes: limit }))
-    check(value, { ...rules, maxDepth }, limit, at)
+  let text = simple && isPlainJson(value, maxDepth, { nodes: limit }) ? JSON.stringify(value) : null
+  if (text === null || !hasPlainTexts(text)) check(value, { ...rules, maxDepth }, limit, at)
   for (const name of rules.requiredKeys ?? [])
     if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name))
       refuseAt(at, [name], 'is missing; it is a required key.', 'Add the key to the payload.')
-  const text = JSON.stringify(value) as string
+  text ??= JSON.stringify(value) as string
+  if (mostBytes(text) <= limit) return text
   const bytes = Buffer.byteLength(text)
   if (bytes > limit) refuseAt(at, [], `has ${bytes} bytes of JSON, and ${limit} are allowed.`, elsewhere)
   return text

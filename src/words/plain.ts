@@ -6,14 +6,14 @@ export interface Budget {
 }
 
 /**
- * Whether a value is what JSON carries as it is: plain objects, arrays without holes, well-formed text without NUL,
- * finite numbers, booleans, null; at most so many levels deep. `false` means only: look closer.
+ * Whether a value is what JSON carries as it is, but for its texts: plain objects, arrays without holes, texts, finite
+ * numbers, booleans, null; at most so many levels deep. `false` means only: look closer. For the texts, `hasPlainTexts`.
  */
 export function isPlainJson(value: unknown, levels: number, budget: Budget): boolean {
   if (--budget.nodes < 0) return false
   switch (typeof value) {
     case 'string':
-      return isStorable(value)
+      return true
     case 'number':
       return Number.isFinite(value)
     case 'boolean':
@@ -34,11 +34,18 @@ function isPlainObject(value: object, levels: number, budget: Budget): boolean {
   const prototype = Object.getPrototypeOf(value)
   if (prototype !== Object.prototype && prototype !== null) return false
   if (Object.getOwnPropertySymbols(value).length > 0) return false
-  for (const name of Object.keys(value)) {
-    if (!isStorable(name)) return false
+  // Not by Object.keys, which makes a list. What a program added to every object's prototype is looked at, too.
+  for (const name in value)
     if (!isPlainJson((value as Record<string, unknown>)[name], levels - 1, budget)) return false
-  }
   return true
+}
+
+/**
+ * Whether the texts in a JSON that JSON.stringify wrote can be stored: it writes a NUL character and half of a surrogate
+ * pair as an escape. `false` means only: look closer.
+ */
+export function hasPlainTexts(json: string): boolean {
+  return !json.includes('\\u')
 }
 
 /** Text that PostgreSQL can store: Unicode, without NUL. */

@@ -1,6 +1,8 @@
 // Adding and taking many at once.
 
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import type { Message, ValidationRules } from '../../src/index.js'
 import { spec } from '../harness/spec.js'
 
 const it = spec({ defaultMaxBatchSize: 7 })
@@ -33,6 +35,97 @@ describe('batchEnqueue', () => {
       details: { index: 1, path: 'payloads[1].deep[1].bad' },
     })
     expect((await it.admin.queueMetrics(queue)).totalCount).toBe(0)
+  })
+
+  test('takes and refuses exactly what enqueue does, and gives the same message', async () => {
+    const odd = fc.constantFrom<unknown>(
+      undefined,
+      -0,
+      Number.NaN,
+      'NUL \u0000',
+      'half \ud83d',
+      'whole \ud83d\ude00',
+      'an escape: \\u0000',
+      '\u0001\u001f',
+      new Date(0),
+      new Date(Number.NaN),
+      new Map([[1, 2]]),
+      Object('boxed'),
+      { 'a key with NUL\u0000': 1 },
+      { 'half a key\ude00': 1 },
+      { [Symbol('dropped')]: 1 },
+      { toJSON: () => ({ by: 'toJSON' }) },
+      new Array(2),
+      () => 1,
+      1n,
+      'long'.repeat(120),
+      Object.defineProperty({}, 'hidden', { value: () => 1 }),
+      Object.assign(Object.create(null), { of: 'nothing' }),
+    )
+    const payload = fc.oneof(
+      { weight: 2, arbitrary: fc.jsonValue({ maxDepth: 3 }) },
+      odd,
+      fc.array(odd, { maxLength: 2 }),
+    )
+    const rules = fc.constantFrom<ValidationRules>(
+      {},
+      { maxPayloadBytes: 30 },
+      { maxDepth: 2 },
+      { maxStringLength: 12 },
+      { requiredKeys: ['a'] },
+      { forbiddenKeys: ['a'] },
+    )
+    const what = ({ id: _, enqueuedAt: __, dueAt: ___, ...rest }: Message) => rest
+    const queue = await it.newQueue()
+    await fc.assert(
+      fc.asyncProperty(fc.array(payload, { maxLength: 4 }), rules, async (payloads, validation) => {
+        const producer = it.pgqrs.producer(queue, { validation })
+        const singles = await Promise.allSettled(payloads.map((one) => producer.enqueue(one)))
+        const bad = singles.findIndex(({ status }) => status === 'rejected')
+        const batch = producer.batchEnqueue(payloads)
+        if (bad >= 0) {
+          const { reason } = singles[bad] as PromiseRejectedResult
+          const at = (text: string) => text.replace('payload', `payloads[${bad}]`)
+          const { path } = reason.details
+          await expect(batch).rejects.toMatchObject({
+            code: reason.code,
+            message: `${at(reason.message)} Nothing of the batch was enqueued.`,
+            details: { index: bad, path: at(path) },
+          })
+        } else {
+          const alone = singles.map((one) => what((one as PromiseFulfilledResult<Message>).value))
+          expect((await batch).map(what)).toEqual(alone)
+        }
+      }),
+      { numRuns: 300 },
+    )
+  })
+
+  test('is stored in order across the parts in which it is looked at', async () => {
+    const queue = await it.newQueue()
+    const batch: unknown[] = upTo(3_500)
+    // One that is looked at by itself, in the second part.
+    batch[1_700] = new Date(0)
+    const stored = await it.pgqrs.producer(queue).batchEnqueue(batch)
+    const rows = await it.sql<{ id: string; payload: unknown }>(
+      `select m.id, m.payload from pgqrs_messages m join pgqrs_queues q on q.id = m.queue_id
+       where q.name = $1 order by m.id`,
+      [queue],
+    )
+    expect(rows.map(({ payload }) => payload)).toEqual(JSON.parse(JSON.stringify(batch)))
+    expect(stored.map(({ id, payload }) => ({ id, payload }))).toEqual(rows)
+  })
+
+  test('refuses what is wrong in a later part, with its index, and what would be too deep for one alone', async () => {
+    const queue = await it.newQueue()
+    const producer = it.pgqrs.producer(queue, { validation: { maxDepth: 2 } })
+    const batch: unknown[] = upTo(2_500)
+    batch[2_400] = { a: { b: { c: 1 } } }
+    await expect(producer.batchEnqueue(batch)).rejects.toMatchObject({
+      details: { index: 2_400, path: 'payloads[2400].a.b' },
+    })
+    batch[2_400] = { a: { b: 1 } }
+    expect(await producer.batchEnqueue(batch)).toHaveLength(2_500)
   })
 
   test('of nothing is nothing', async () => {

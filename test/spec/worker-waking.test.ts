@@ -212,8 +212,8 @@ describe('notifications', () => {
       return heard.filter((queue) => queue === name).length > 0
     })
     const count = heard.filter((queue) => queue === name).length
-    // At most one for each interval of 5 ms, and what a NOTIFY for each message would have been is far away.
-    expect(count).toBeLessThanOrEqual(took / 5 + 5)
+    // At most one for each 4 ms, and what a NOTIFY for each message would have been is far away.
+    expect(count).toBeLessThanOrEqual(took / 4 + 5)
     expect(count).toBeLessThan(1_000)
   })
 
