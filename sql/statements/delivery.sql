@@ -13,7 +13,13 @@ select e.queue_id, e.enqueued_at, e.max_attempts, e.ids,
 from :"schema".pgqrs_enqueue_plain($1::text, $2::text::jsonb) e
 
 -- name: claim
-select * from :"schema".pgqrs_claim_batch($1::text, $2::integer, $3::bigint, $4::bigint, $5::integer[], $6::timestamptz[], $7::integer)
+-- Times in their binary form, and what is the same for all once: text is dear on both sides (docs/adr/0010).
+select c.queue_id, c.priority, c.leased_until, c.dequeued_at, c.walked, c.ids,
+  case when array_remove(c.max_attempts, c.max_attempts[1]) = '{}' then c.max_attempts[:1] else c.max_attempts end
+    as max_attempts,
+  encode(array_send(c.due), 'base64') as due, encode(array_send(nullif(c.enqueued, c.due)), 'base64') as enqueued,
+  c.payloads, pg_column_size(c.payloads) as bytes, c.details, c.cut
+from :"schema".pgqrs_claim_batch($1::text, $2::integer, $3::bigint, $4::bigint, $5::integer[], $6::timestamptz[], $7::integer) c
 
 -- name: claimType
 select * from :"schema".pgqrs_claim_type($1::text, $2::integer, $3::bigint, $4::bigint, $5::text)
@@ -40,7 +46,12 @@ from :"schema".pgqrs_fail_held($1::bigint[], $2::integer[], $3::text[], $4::bigi
 select array(select h.n from :"schema".pgqrs_renew_held($1::bigint[], $2::integer[], $3::bigint[]) as h(n)) as accepted
 
 -- name: claimMany
-select * from :"schema".pgqrs_claim_batches($1::text::jsonb, $2::integer)
+select c.queue_id, c.priority, c.leased_until, c.dequeued_at, c.walked, c.ids,
+  case when array_remove(c.max_attempts, c.max_attempts[1]) = '{}' then c.max_attempts[:1] else c.max_attempts end
+    as max_attempts,
+  encode(array_send(c.due), 'base64') as due, encode(array_send(nullif(c.enqueued, c.due)), 'base64') as enqueued,
+  c.payloads, pg_column_size(c.payloads) as bytes, c.details, c.cut
+from :"schema".pgqrs_claim_batches($1::text::jsonb, $2::integer) c
 
 -- name: nextDue
 select :"schema".pgqrs_next_due($1::text[]) as in_ms

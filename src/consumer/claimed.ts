@@ -3,20 +3,23 @@ import type { Row } from '../database/driver.js'
 import type { Id } from '../words/id.js'
 import type { Message, MessageHeaders } from '../words/message.js'
 
-/** Fields that most messages do not have, by id. */
-type Details = Record<string, { h: MessageHeaders | null; e: string | null; g: number }>
+/** What most messages do not have, by id: an attempt that is not the first, headers, an error, attempts given back. */
+type Details = Record<string, { a: number; h: MessageHeaders | null; e: string | null; g: number }>
 
 /** A row of the statements `claim` and `claimMany`. */
 export interface Claimed extends Row {
   queue_id: Id
   priority: number
   ids: Id[]
-  attempts: number[]
+  /** One for each message, or one for all of them. */
   max_attempts: number[]
-  /** Seconds since 1970, with microseconds. */
-  due: number[]
-  enqueued: number[] | null
-  payloads: string
+  /** The server's binary form of an array of times, in base64: what both sides are fastest with. */
+  due: string
+  /** The same; null where each was due when it was enqueued. */
+  enqueued: string | null
+  payloads: unknown[]
+  /** How long the payloads are as text. */
+  bytes: number
   details: Details | null
   leased_until: Date
   dequeued_at: Date
@@ -30,25 +33,25 @@ export const countOf = (claimed: readonly Claimed[]): number =>
 
 /** The messages of a row, in the order of delivery. */
 export function messagesOf<T>(claimed: Claimed, leasedBy: Id | null): Message<T>[] {
-  const { ids, attempts, max_attempts: maxAttempts, due, enqueued, details } = claimed
-  const payloads: T[] = JSON.parse(claimed.payloads)
+  const { ids, max_attempts: maxAttempts, details } = claimed
+  const payloads = claimed.payloads as T[]
+  const due = new Times(claimed.due)
+  const enqueued = claimed.enqueued === null ? null : new Times(claimed.enqueued)
   const messages = new Array<Message<T>>(ids.length)
-  let dueAt = new Date(0)
   for (let i = 0; i < ids.length; i++) {
     const id = ids[i] as Id
     const detail = details?.[id]
-    // Those of one batch became due together.
-    if (i === 0 || due[i] !== due[i - 1]) dueAt = dateOf(due[i] as number)
+    const dueAt = due.at(i)
     messages[i] = {
       id,
       queueId: claimed.queue_id,
       payload: payloads[i] as T,
       headers: detail?.h ?? null,
       priority: claimed.priority,
-      attempt: attempts[i] as number,
+      attempt: detail?.a ?? 1,
       givenBack: detail?.g ?? 0,
-      maxAttempts: maxAttempts[i] as number,
-      enqueuedAt: enqueued === null ? dueAt : dateOf(enqueued[i] as number),
+      maxAttempts: (maxAttempts.length === 1 ? maxAttempts[0] : maxAttempts[i]) as number,
+      enqueuedAt: enqueued === null ? dueAt : enqueued.at(i),
       dueAt,
       leasedUntil: claimed.leased_until,
       leasedBy,
@@ -59,8 +62,34 @@ export function messagesOf<T>(claimed: Claimed, leasedBy: Id | null): Message<T>
   return messages
 }
 
-/** The ends of time are the ends of what a Date can be; what is finer than a millisecond is cut off. */
-export const dateOf = (seconds: number): Date =>
-  Number.isFinite(seconds)
-    ? new Date(Math.floor(Math.round(seconds * 1e6) / 1e3))
-    : new Date(seconds < 0 ? -8.64e15 : 8.64e15)
+/** When the last message of a row became due. */
+export const lastDueOf = ({ due, ids }: Claimed): Date => new Times(due).at(ids.length - 1)
+
+/** Before the first: dimensions, nulls, type, length, lower bound; before each: its length. 32 bits each. */
+const headBytes = 20
+const lengthBytes = 4
+const timeBytes = 8
+const startOf2000 = Date.UTC(2000, 0)
+const endOfTime = 8.64e15
+
+/** Times as PostgreSQL sends an array of them in binary form: microseconds since 2000, 64 bits. */
+class Times {
+  readonly #bytes: Buffer
+  #last = new Date(0)
+
+  constructor(base64: string) {
+    this.#bytes = Buffer.from(base64, 'base64')
+  }
+
+  /** What is finer than a millisecond is cut off; the ends of time are the ends of what a Date can be. */
+  at(i: number): Date {
+    const at = headBytes + i * (lengthBytes + timeBytes) + lengthBytes
+    const high = this.#bytes.readInt32BE(at)
+    const low = this.#bytes.readUInt32BE(at + 4)
+    // 2^32 = 4,294,967 * 1,000 + 296, so that nothing is rounded.
+    const ms = startOf2000 + high * 4_294_967 + Math.floor((high * 296 + low) / 1_000)
+    // Those of one batch became due together.
+    if (ms !== this.#last.getTime()) this.#last = new Date(Math.max(-endOfTime, Math.min(endOfTime, ms)))
+    return this.#last
+  }
+}

@@ -7,7 +7,7 @@
 // another consumer, its lease run out, committed late, or of a priority not seen yet) is found by the next look
 // from the head; until then a claim can give later messages, or none. That look comes the later the longer the way
 // is, at most `longestMs`; and sooner when a claim from the mark found too little.
-import { type Claimed, countOf, dateOf } from './claimed.js'
+import { type Claimed, countOf, lastDueOf } from './claimed.js'
 
 /** A walk is long when it read more entries than this, and than so many for each message that it found. */
 const longWalk = { entries: 2_000, perMessage: 4 }
@@ -72,7 +72,7 @@ export class Head {
       this.#headWhenShort = wayMs > veryLongMs ? this.#headUntil : this.#now() + wayMs / shareWhenShort
     }
     // A time has microseconds, and a Date cuts them off: never behind the mark, at most before it.
-    for (const { priority, due } of claimed) this.#marks.set(priority, dateOf(due[due.length - 1] as number))
+    for (const row of claimed) this.#marks.set(row.priority, lastDueOf(row))
   }
 
   /** In how many milliseconds the next look begins at the head; null when the next one does. */

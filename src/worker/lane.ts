@@ -91,7 +91,7 @@ export class Lane {
     }
     if (this.#waiting.length === 0) this.#since = performance.now()
     for (const row of claimed) {
-      this.#payloadLength = row.payloads.length / row.ids.length
+      this.#payloadLength = row.bytes / row.ids.length
       for (const message of messagesOf(row, this.workerId)) this.#waiting.push(new Held(message, deadline))
     }
   }

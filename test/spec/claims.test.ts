@@ -15,9 +15,21 @@ const anyMessage = fc.record({
   headers: fc.option(fc.dictionary(fc.string(), fc.string(), { maxKeys: 3 })),
   lastError: fc.option(fc.string().map((text) => text.replaceAll('\0', ''))),
   givenBack: fc.integer({ min: 0, max: 3 }),
-  attempt: fc.integer({ min: 3, max: 6 }),
-  maxAttempts: fc.integer({ min: 7, max: 1_000 }),
-  dueMsAgo: fc.integer({ min: 0, max: 10_000 }),
+  attempt: fc.constantFrom(0, 0, 3, 6),
+  maxAttempts: fc.constantFrom(7, 7, 7, 1_000),
+  due: fc.oneof(
+    fc.constantFrom(
+      '2026-01-31 12:00:00.123456Z',
+      '1999-12-31 23:59:59.999999Z',
+      '1969-12-31 23:59:59.9995Z',
+      '1066-10-14 09:00:00.000001Z',
+      '-infinity',
+    ),
+    fc.integer({ min: 0, max: 1e12 }).map((ms) => new Date(ms).toISOString()),
+  ),
+  enqueued: fc.option(
+    fc.constantFrom('-infinity', 'infinity', '9999-12-31 23:59:59.999Z', '2000-01-01 00:00:00Z'),
+  ),
 })
 
 test('every field of a message is what its row says, whatever the message, in a batch of any', async () => {
@@ -27,10 +39,10 @@ test('every field of a message is what its row says, whatever the message, in a 
       const { id: queueId } = await it.admin.getQueue(queue)
       await it.sql(
         `insert into pgqrs_messages
-           (queue_id, payload, priority, headers, last_error, given_back, attempt, max_attempts, due_at)
+           (queue_id, payload, priority, headers, last_error, given_back, attempt, max_attempts, due_at, enqueued_at)
          select $1, e->'payload', (e->>'priority')::int, nullif(e->'headers', 'null'), e->>'lastError',
            (e->>'givenBack')::int, (e->>'attempt')::int, (e->>'maxAttempts')::int,
-           clock_timestamp() - (e->>'dueMsAgo')::int * interval '1 ms'
+           (e->>'due')::timestamptz, coalesce(e->>'enqueued', e->>'due')::timestamptz
          from jsonb_array_elements($2::jsonb) e`,
         [queueId, JSON.stringify(messages)],
       )

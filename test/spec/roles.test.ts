@@ -668,7 +668,12 @@ describe('what a later version adds', () => {
     const asOwner = expected.flatMap(
       (line) => /^function (\w+)\(.*\) as its owner \w+$/.exec(line)?.[1] ?? [],
     )
-    const ofTriggers = ['pgqrs_keep_all_queues', 'pgqrs_keep_queue', 'pgqrs_require_queue']
+    const ofTriggers = [
+      'pgqrs_keep_all_queues',
+      'pgqrs_keep_queue',
+      'pgqrs_require_queue',
+      'pgqrs_require_queues',
+    ]
     expect(
       asOwner.filter((name) => !ofTriggers.includes(name) && !text.includes(`function ${name}(`)),
     ).toEqual([])
