@@ -1,16 +1,17 @@
 -- name: enqueueBatch
--- One row for the batch: a row for each message would cost a quarter of the time.
+-- One row for the batch: a row for each message would cost a quarter of the time. The parameter is jsonb from the
+-- beginning, here and below: by way of text it would be copied twice more.
 select queue_id, enqueued_at, array_agg(id) as ids, array_agg(max_attempts) as max_attempts,
   case when bool_or(due_at <> enqueued_at) then array_agg(due_at) end as due_at,
   case when $3::boolean then pg_notify(:'channel', $1::text) end as notified
-from :"schema".pgqrs_enqueue_batch($1::text, $2::text::jsonb)
+from :"schema".pgqrs_enqueue_batch($1::text, $2::jsonb)
 group by queue_id, enqueued_at
 
 -- name: enqueuePlain
 -- Messages that are nothing but their payloads.
 select e.queue_id, e.enqueued_at, e.max_attempts, e.ids,
   case when $3::boolean then pg_notify(:'channel', $1::text) end as notified
-from :"schema".pgqrs_enqueue_plain($1::text, $2::text::jsonb) e
+from :"schema".pgqrs_enqueue_plain($1::text, $2::jsonb) e
 
 -- name: claim
 -- Times in their binary form, and what is the same for all once: text is dear on both sides (docs/adr/0010).

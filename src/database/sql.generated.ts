@@ -2416,11 +2416,11 @@ where starts_with(n.nspname, 'pgqrs_chaos_') and pg_has_role(n.nspowner, 'usage'
   enqueueBatch: `select queue_id, enqueued_at, array_agg(id) as ids, array_agg(max_attempts) as max_attempts,
   case when bool_or(due_at <> enqueued_at) then array_agg(due_at) end as due_at,
   case when $3::boolean then pg_notify(:'channel', $1::text) end as notified
-from :"schema".pgqrs_enqueue_batch($1::text, $2::text::jsonb)
+from :"schema".pgqrs_enqueue_batch($1::text, $2::jsonb)
 group by queue_id, enqueued_at`,
   enqueuePlain: `select e.queue_id, e.enqueued_at, e.max_attempts, e.ids,
   case when $3::boolean then pg_notify(:'channel', $1::text) end as notified
-from :"schema".pgqrs_enqueue_plain($1::text, $2::text::jsonb) e`,
+from :"schema".pgqrs_enqueue_plain($1::text, $2::jsonb) e`,
   claim: `select c.queue_id, c.priority, c.leased_until, c.dequeued_at, c.walked, c.ids,
   case when array_remove(c.max_attempts, c.max_attempts[1]) = '{}' then c.max_attempts[:1] else c.max_attempts end
     as max_attempts,
