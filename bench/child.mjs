@@ -127,7 +127,7 @@ async function work({ workers, share }) {
     const { called, waiting } = gate
     const { user, system } = process.cpuUsage(before)
     process.send({ settled, called, waiting, seconds: (user + system) / 1e6 })
-    over = await Promise.race([pause(10, false), stopped.then(() => true)])
+    over = await Promise.race([pause(20, false), stopped.then(() => true)])
   }
   await Promise.all(systems.map((system) => system.close()))
 }

@@ -5,13 +5,13 @@ import type { Report } from '../src/bench/index.js'
 import { libraryVersion } from '../src/database/sql.generated.js'
 import { reportPage } from './page.js'
 import { jsonOf, merged, recordedIn, recordName, reportOf, save } from './record.js'
-import { type Played, play } from './runs.js'
+import { type Played, play, usualRounds } from './runs.js'
 import { markdownOf } from './table.js'
 
 const { values } = parsed()
 // What is to be cleaned up at the end of the process is cleaned up then, too.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(130))
-const options = { rounds: values.rounds, scale: values.scale, payload: values.payload }
+const options = { rounds: values.rounds ?? usualRounds, scale: values.scale, payload: values.payload }
 const kind = { version: libraryVersion, options }
 // The full result is for readers; the quick one is what npm run bench:check holds quick runs against.
 const record = values.record ? `bench/results/${recordName(kind)}` : undefined
@@ -88,8 +88,12 @@ function parsed() {
     .option('--systems <names>', 'these alone, by the beginnings of their names: pgqrs,postgres', (text) =>
       text.split(','),
     )
-    .option('--rounds <n>', 'each system so often (default: 3; 1 with --quick)', Number)
-    .option('--quick', 'everything smaller, in at most ten minutes')
+    .option(
+      '--rounds <n>',
+      'each system so often (default: 3, of the longest scenarios 1; 1 with --quick)',
+      Number,
+    )
+    .option('--quick', 'everything smaller, in a quarter of an hour')
     .option('--size <part>', 'of the full sizes (default: 1; 0.1 with --quick)', Number)
     .option('--payload <bytes>', 'of each message (default: 100)', Number, 100)
     .option('--json <file>', 'write all numbers; scenarios that are there already and not measured now stay')
@@ -105,7 +109,7 @@ function parsed() {
     values: {
       scenarios: (options.scenario as number[] | undefined) ?? null,
       systems: (options.systems as string[] | undefined) ?? null,
-      rounds: (options.rounds as number | undefined) ?? (options.quick ? 1 : 3),
+      rounds: (options.rounds as number | undefined) ?? (options.quick ? 1 : undefined),
       scale: (options.size as number | undefined) ?? (options.quick ? 0.1 : 1),
       payload: options.payload as number,
       json: options.json as string | undefined,

@@ -4,7 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { Database } from '../database/database.js'
 import { type Config, PgqrsAdmin } from '../index.js'
 import { Meter } from './meter.js'
-import { roundsOf, type Scenario } from './scenario.js'
+import type { Scenario } from './scenario.js'
 import { scenarios } from './scenarios/index.js'
 import { type Outcome, Stage } from './stage.js'
 import { rotated } from './statistics.js'
@@ -84,13 +84,13 @@ async function playAll(
   const begun = machine()
   const chosen = aloneScenarios.filter(({ number }) => options.scenarios?.includes(number) ?? true)
   const takePart = ({ systems }: Scenario) => systems.filter((name) => makersOf[name] !== undefined)
-  const runs = chosen.reduce((sum, one) => sum + takePart(one).length * roundsOf(one, options.rounds), 0)
+  const runs = options.rounds * chosen.reduce((sum, scenario) => sum + takePart(scenario).length, 0)
   const done: Report['scenarios'][number][] = []
   let count = 0
   for (const scenario of chosen) {
     const systems = takePart(scenario)
     const outcomes = new Map<string, Outcome[]>(systems.map((name) => [name, []]))
-    for (let round = 0; round < roundsOf(scenario, options.rounds); round++)
+    for (let round = 0; round < options.rounds; round++)
       for (const system of rotated(systems, round)) {
         const what = `${scenario.number} ${scenario.name} · ${system}`
         const tell = (part: number) => options.progress(count + part, runs, what)

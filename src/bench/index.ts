@@ -2,7 +2,7 @@
 export { type Alone, type AloneOptions, alone, aloneScenarios } from './alone.js'
 export { Gate } from './gate.js'
 export { type Costs, Meter } from './meter.js'
-export { type Asked, type Reading, roundsOf, type Scenario } from './scenario.js'
+export type { Asked, Reading, Scenario } from './scenario.js'
 export { scenarios } from './scenarios/index.js'
 export { boundText, plain } from './shown.js'
 export { type Outcome, Stage } from './stage.js'

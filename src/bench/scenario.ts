@@ -23,16 +23,12 @@ export interface Scenario {
   /** The names of those that take part. */
   readonly systems: readonly string[]
   readonly asked: readonly Asked[]
-  /** Played in no more rounds than this, for it takes long. */
+  /** Where nobody says how many rounds: no more than this, for it takes long. */
   readonly mostRounds?: number
   /** Whether it says something where pgqrs runs alone, on somebody's own database. */
   readonly alone: boolean
   run(stage: Stage, system: string): Promise<Outcome>
 }
-
-/** Of so many that were asked for. */
-export const roundsOf = ({ mostRounds = Number.POSITIVE_INFINITY }: Scenario, rounds: number): number =>
-  Math.min(rounds, mostRounds)
 
 /** The largest of this number over these systems; null when none of them was there. */
 export function best(read: Reading, systems: readonly string[], value: string): number | null {

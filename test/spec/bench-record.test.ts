@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { commitNow } from '../../bench/commit.js'
 import { jsonOf, merged, recordedIn, recordName, save } from '../../bench/record.js'
+import { roundsOf, usualRounds } from '../../bench/runs.js'
 import { markdownOf } from '../../bench/table.js'
 import type { Report } from '../../src/bench/index.js'
 
@@ -114,3 +115,8 @@ test.skipIf(!existsSync(new URL('../../.git', import.meta.url)))(
     expect(commitNow()).toMatch(/^[0-9a-f]{7,}\+?$/)
   },
 )
+
+test('what takes long is played once, unless somebody says how often', () => {
+  expect([roundsOf({}), roundsOf({ mostRounds: 1 })]).toEqual([usualRounds, 1])
+  expect([roundsOf({}, 5), roundsOf({ mostRounds: 1 }, 5)]).toEqual([5, 5])
+})

@@ -9,9 +9,7 @@ import {
   percentileOf,
   type Report,
   rotated,
-  roundsOf,
   type Scenario,
-  scenarios,
   spreadOf,
   summarise,
   together,
@@ -219,11 +217,4 @@ test('a line of COPY stays one line, whatever is in it', () => {
       expect(back).toBe(text)
     }),
   )
-})
-
-test('a scenario that takes long is played in fewer rounds than were asked for, and in no more', () => {
-  const long = scenarios.find(({ number }) => number === 8)
-  const short = scenarios.find(({ number }) => number === 1)
-  if (long === undefined || short === undefined) throw new Error('The scenarios have other numbers.')
-  expect([roundsOf(long, 3), roundsOf({ ...long, mostRounds: 2 }, 1), roundsOf(short, 5)]).toEqual([1, 1, 5])
 })

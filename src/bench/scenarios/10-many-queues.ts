@@ -40,7 +40,7 @@ async function idleStatements(stage: Stage, queues: number): Promise<number | nu
   await system.work?.(() => {}, { queues })
   // What it does once when it begins is not what idling costs; what it does now and then is, upkeep included.
   await pause(3_000)
-  const seconds = stage.seconds(30, 20)
+  const seconds = stage.seconds(30, 30)
   await stage.meter.begin(system.counters)
   await pause(seconds * 1_000)
   stage.meter.stop()
