@@ -57,7 +57,8 @@ export class Notifier {
     if (!first) return
     const wait = this.#busyUntil - performance.now()
     if (wait <= 0) this.#send()
-    else this.#next = this.#later(wait, null, () => this.#send())
+    // A timer takes whole milliseconds, and would be early.
+    else this.#next = this.#later(Math.ceil(wait), null, () => this.#send())
   }
 
   /** Announces at once, in place of a statement that was to do it. */
