@@ -21,6 +21,21 @@ export function backoffMs(
 /** As much of an error as is kept on the message, in characters. */
 const errorTextLimit = 8_000
 
+/**
+ * Calls a handler of the program's. What stands below it in the stack of an error is the library's own, the same for
+ * every message, and is not kept with it.
+ */
+export function callFromPgqrs<Message, Context>(
+  handler: (message: Message, context: Context) => unknown,
+  message: Message,
+  context: Context,
+): unknown {
+  return handler(message, context)
+}
+
+/** Where a bundler gave it another name, all is kept. */
+const below = /\n\s+at callFromPgqrs /
+
 /** An error as it is kept: its name, its message and its stack where it has them, else its text, cut at the limit. */
 export function errorText(error: unknown): string {
   const plain = textOf(error).replaceAll('\u0000', '\ufffd').toWellFormed()
@@ -30,8 +45,10 @@ export function errorText(error: unknown): string {
 function textOf(error: unknown): string {
   try {
     const text = String(error)
-    const stack: unknown = error instanceof Error ? error.stack : undefined
-    if (typeof stack !== 'string' || stack === '') return text
+    const whole: unknown = error instanceof Error ? error.stack : undefined
+    if (typeof whole !== 'string' || whole === '') return text
+    const end = whole.search(below)
+    const stack = end === -1 ? whole : whole.slice(0, end)
     const frames = stack.search(/\n\s+at /)
     const head = frames === -1 ? stack : stack.slice(0, frames)
     const { name, message } = error as Error

@@ -3,6 +3,7 @@
 import { settleArchive, settleDelete } from '../consumer/settles.js'
 import type { Database, TransactionSession } from '../database/database.js'
 import { isPassing } from '../database/sqlstates.js'
+import { callFromPgqrs } from '../words/backoff.js'
 import { type Duration, durationMs, longestTimerMs } from '../words/duration.js'
 import { PgqrsError } from '../words/errors.js'
 import type { Message } from '../words/message.js'
@@ -98,7 +99,7 @@ export class Handling {
     const context = new Context(this, lane, held)
     const answer =
       lane.settings.timeoutMs === null
-        ? handler(message, context)
+        ? callFromPgqrs(handler, message, context)
         : callWithinTime(handler, message, context, lane, held)
     return isPromise(answer) ? later(lane, answer) : outcomeOf(lane, answer)
   }
@@ -122,7 +123,11 @@ export class Handling {
       })
       const messages = good.map(({ message }) => message)
       try {
-        const answers = await withinTime(() => handler(messages, context as BatchContext), lane, helds)
+        const answers = await withinTime(
+          () => callFromPgqrs(handler, messages, context as BatchContext),
+          lane,
+          helds,
+        )
         for (const [i, held] of helds.entries()) outcomes.set(held, answered(lane, answers, i))
       } catch (error) {
         for (const held of helds) outcomes.set(held, { error })
@@ -272,7 +277,7 @@ const callWithinTime = (
   context: HandlerContext,
   lane: Lane,
   held: Held,
-): unknown => withinTime(() => handler(message, context), lane, [held])
+): unknown => withinTime(() => callFromPgqrs(handler, message, context), lane, [held])
 
 const isPromise = (answer: unknown): answer is PromiseLike<unknown> =>
   typeof (answer as { then?: unknown } | null | undefined)?.then === 'function'

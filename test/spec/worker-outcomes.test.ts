@@ -2,7 +2,14 @@
 
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import { DeadLetter, PgqrsArchiveTable, PgqrsMessages, queue, RetryAfter } from '../../src/index.js'
+import {
+  DeadLetter,
+  PgqrsArchiveTable,
+  PgqrsMessages,
+  queue,
+  RetryAfter,
+  type WorkerOptions,
+} from '../../src/index.js'
 import { eventually } from '../harness/eventually.js'
 import { spec } from '../harness/spec.js'
 import { deferred, heardFrom, next, takes, workersOf } from '../harness/workers.js'
@@ -186,6 +193,24 @@ describe('a handler that throws', () => {
     expect((await settled(plain.id)).lastError).toMatch(/^Strange: is it\?\n\s+at /)
     expect((await settled(odd.id)).lastError).toBe('Strange: is it?')
   })
+
+  test.each([
+    ['one message', {}],
+    ['one message in a time', { timeout: '1h' }],
+    ['a batch', { batch: { size: 1 } }],
+  ])(
+    'an Error of a handler of %s leaves its stack, without what is not of the program',
+    async (_, options) => {
+      const name = await it.newQueue({ maxAttempts: 1 })
+      const fails = () => {
+        throw new Error('declined')
+      }
+      await workers.start(name, fails, options as WorkerOptions & { batch?: undefined })
+      const { lastError } = await settled((await enqueue(name)).id)
+      expect(lastError).toMatch(/^Error: declined\n\s+at fails .*worker-outcomes/)
+      expect(lastError).not.toContain('src/worker')
+    },
+  )
 
   test('a very long error leaves the beginning of it', async () => {
     const name = await it.newQueue({ maxAttempts: 1 })
