@@ -108,8 +108,8 @@ export class Runner {
     return back
   }
 
-  /** Runs the handler with a batch. */
-  batch(lane: Lane, group: readonly Held[]): void {
+  /** Runs the handler with a batch. @returns monotonic milliseconds, when it gave a promise */
+  batch(lane: Lane, group: readonly Held[]): number {
     for (const held of group) this.#begin(lane, held)
     const begun = performance.now()
     void this.#handling.batch(lane, group).then((outcomes) => {
@@ -121,6 +121,7 @@ export class Runner {
       }
       this.#ends.free(lane)
     })
+    return performance.now()
   }
 
   /** @returns whether somebody was told, which takes its time */
@@ -148,7 +149,12 @@ export class Runner {
   /** Gives a message back that was not begun, or was given up; the attempt does not count. */
   async release(lane: Lane, held: Held): Promise<void> {
     held.state = 'settling'
-    const accepted = await this.#settler.release({ id: held.id, attempt: held.attempt, delayMs: 0 })
+    let accepted = false
+    try {
+      accepted = await this.#settler.release({ id: held.id, attempt: held.attempt, delayMs: 0 })
+    } finally {
+      this.#ends.settled()
+    }
     if (!accepted) return
     this.#reporter.counters.released += 1
     // Others may have room for it.

@@ -28,8 +28,8 @@ export interface StopOptions {
 const graceMs = 250
 /** Settles that are not answered when the time of a stop is over are tried for so long at least. */
 const lastSettlesMs = 5_000
-/** Handlers are not begun while so many settles wait for their answers. */
-const mostUnsettled = 4_000
+/** Handlers are not begun when so many settles wait for their answers, until no more than these do. */
+const unsettled = { most: 3_000, least: 2_000 }
 /** Handlers are begun one after the other for so long before the program's other work has its turn. */
 const longestTurnMs = 10
 
@@ -245,10 +245,8 @@ export class Worker {
   async #giveUp(lane: Lane): Promise<void> {
     const left = [...lane.running]
     for (const held of left) held.givenUp = true
-    await this.#release(
-      lane,
-      left.filter((held) => held.state === 'running' && !held.settled),
-    )
+    const begun = left.filter((held) => held.state === 'running' && !held.settled)
+    await this.#release(lane, begun)
   }
 
   async #release(lane: Lane, held: readonly Held[]): Promise<void> {
@@ -264,7 +262,7 @@ export class Worker {
     this.#pumping = true
     const begun = performance.now()
     let now = begun
-    while (this.#settler.pending < mostUnsettled && !this.#stopping.signal.aborted) {
+    while (this.#settler.pending < unsettled.most && !this.#stopping.signal.aborted) {
       const lane = this.#turns.next()
       if (lane === undefined) break
       // Handlers that need no time must not keep the program from everything else.
@@ -275,7 +273,7 @@ export class Worker {
       now = this.#begin(lane, now)
     }
     this.#pumping = false
-    this.#unsettled = this.#settler.pending >= mostUnsettled
+    this.#unsettled = this.#settler.pending >= unsettled.most
     const soonest = this.#turns.soonestMs()
     if (soonest === null || this.#stopping.signal.aborted) return
     clearTimeout(this.#filling)
@@ -293,8 +291,7 @@ export class Worker {
     const group = lane.takeBatch()
     if (group.length === 0) return now
     this.#turns.begin(lane)
-    this.#runner.batch(lane, group)
-    return performance.now()
+    return this.#runner.batch(lane, group)
   }
 
   #news(queue?: string): void {
@@ -311,8 +308,11 @@ export class Worker {
       this.#checkIdle()
     },
     settled: () => {
-      // They are answered by the hundred: no one number of them is sure to be seen.
-      if (this.#unsettled || this.#settler.pending === 0) this.#pump()
+      if (this.#unsettled && this.#settler.pending <= unsettled.least) {
+        this.#unsettled = false
+        // The next settle is on its way before these begin.
+        setImmediate(() => this.#pump())
+      }
       this.#checkIdle()
     },
     dueIn: (ms) => this.#fetcher.dueIn(ms),

@@ -323,6 +323,24 @@ describe('fetching ahead', () => {
     expect(claims).toBeLessThan(100)
   })
 
+  test('begins no more handlers while thousands of settles wait, and goes on when they are answered', async () => {
+    const name = await it.newQueue()
+    await fill(name, 9_000)
+    const watched = watchedPool(it.dsn)
+    const answer = deferred()
+    watched.before = (text) => (/archive_batch|fail_held/.test(text) ? answer.promise : undefined)
+    const handler = ({ payload, attempt }: Message) => {
+      if (payload === 5_000 && attempt === 1) throw new Error('declined')
+    }
+    const worker = await workers.start(name, handler, { backoff: 0 }, await connect({ pool: watched.pool }))
+    await eventually(() => worker.counters.started >= 3_000)
+    // All of them had their turn: what a fetch brings now waits.
+    await eventually(async () => (await leased(name)) > 3_000)
+    expect(worker.counters.started).toBe(3_000)
+    answer.resolve()
+    await eventually(() => worker.counters.succeeded === 9_000)
+  })
+
   test('fetches the next messages while fast handlers run', async () => {
     const name = await it.newQueue()
     await fill(name, 8_000)
