@@ -28,7 +28,11 @@ set transaction isolation level repeatable read
 select txid_current_snapshot()::text as snapshot
 
 -- name: benchTidyMessages
-vacuum analyze :"schema".pgqrs_messages
+vacuum analyze :"schema".pgqrs_messages, :"schema".pgqrs_archive
+
+-- name: benchCheckpoint
+-- Only for those who may.
+checkpoint
 
 -- name: benchTidyBare
 vacuum analyze :"schema".pgqrs_bench_bare

@@ -2311,7 +2311,8 @@ where a.datname = current_database() and a.pid <> pg_backend_pid() and a.backend
   current_setting('full_page_writes') as full_page_writes`,
   benchRepeatable: `set transaction isolation level repeatable read`,
   benchSnapshot: `select txid_current_snapshot()::text as snapshot`,
-  benchTidyMessages: `vacuum analyze :"schema".pgqrs_messages`,
+  benchTidyMessages: `vacuum analyze :"schema".pgqrs_messages, :"schema".pgqrs_archive`,
+  benchCheckpoint: `checkpoint`,
   benchTidyBare: `vacuum analyze :"schema".pgqrs_bench_bare`,
   benchChecked: `select set_config('pgqrs.checked', 'on', true)`,
   benchFillMessages: `insert into :"schema".pgqrs_messages (queue_id, due_at, enqueued_at, payload)
