@@ -50,8 +50,9 @@ from :"schema".pgqrs_queues q, generate_series(1, $3::integer) n where q.name = 
 
 -- name: benchFillArchive
 -- $3 settled messages of the queue $1, over the last days.
-insert into :"schema".pgqrs_archive (id, queue_id, due_at, enqueued_at, dequeued_at, archived_at, attempt, payload)
-select -n, q.id, s.at, s.at, s.at, s.at, 1, $2::jsonb
+insert into :"schema".pgqrs_archive (id, queue_id, due_at, enqueued_at, dequeued_at, archived_at, processing_duration, attempt,
+  payload)
+select -n, q.id, s.at, s.at, s.at, s.at, 0, 1, $2::jsonb
 from :"schema".pgqrs_queues q, generate_series(1, $3::integer) n,
   lateral (select clock_timestamp() - n * interval '30 milliseconds' as at) s
 where q.name = $1

@@ -39,9 +39,7 @@ select array(select h.n from :"schema".pgqrs_release_held($1::bigint[], $2::inte
 select array(select h.n from :"schema".pgqrs_extend_held($1::bigint[], $2::integer[], $3::bigint[]) as h(n)) as accepted
 
 -- name: failHeld
-select coalesce(array_agg(f.n) filter (where not f.dead), '{}') as retried,
-  coalesce(array_agg(f.n) filter (where f.dead), '{}') as dead
-from :"schema".pgqrs_fail_held($1::bigint[], $2::integer[], $3::text[], $4::bigint[]) as f
+select retried, dead from :"schema".pgqrs_fail_batch($1::bigint[], $2::integer[], $3::text[], $4::bigint[])
 
 -- name: renewHeld
 select array(select h.n from :"schema".pgqrs_renew_held($1::bigint[], $2::integer[], $3::bigint[]) as h(n)) as accepted

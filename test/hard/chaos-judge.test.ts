@@ -6,7 +6,7 @@ import { findFaketime } from '../../src/chaos/crew.js'
 import type { ChaosOptions } from '../../src/chaos/options.js'
 import { makePlan } from '../../src/chaos/plan.js'
 import { runChaos } from '../../src/chaos/run.js'
-import { breakFunction } from '../harness/broken.js'
+import { breakFunction, fenceOf } from '../harness/broken.js'
 import { binariesUnderTest } from '../harness/server-under-test.js'
 
 /** The names of the rules that were broken, with the first violations for whoever reads a failure. */
@@ -45,7 +45,7 @@ describe('the judge', { timeout: 120_000 }, () => {
 // What the judge sees does not depend on the version of the server: once is enough.
 describe.skipIf(inMatrix)('the judge', { timeout: 120_000 }, () => {
   test('finds out a settle without its fence', async () => {
-    const breakIt = breaking(['pgqrs_archive_batch', 'and m.attempt = u.attempt', ''])
+    const breakIt = breaking(['pgqrs_take', fenceOf('pgqrs_take'), ''])
     const { names } = await brokenIn({ seed: 1, faults: ['stop'], breakIt })
     expect(names).toContain('settled by its holder')
   })

@@ -4,6 +4,7 @@
 import { env } from 'node:process'
 import fc from 'fast-check'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { fenceOf } from '../harness/broken.js'
 import {
   type Bounds,
   compared,
@@ -126,15 +127,14 @@ const seenBy: Record<string, Omit<Search, 'what'>> = {
 /** What is wrong, who sees it, in which function, which part is replaced, and by what. */
 type Change = [what: string, by: string, name: string, part: string, instead: string]
 
-const fence = 'and m.attempt = u.attempt'
 const held = 'and m.leased_until is not null'
-const settles = ['archive_batch', 'delete_batch', 'release_held', 'extend_held', 'fail_held', 'archive_held']
+const settles = ['take', 'delete_batch', 'release_held', 'extend_held', 'fail_batch', 'archive_held']
 
 describe('it would be found out', () => {
   const changes: Change[] = [
-    ...settles.map((name): Change => [`${name} asks for no attempt`, 'one', name, fence, '']),
+    ...settles.map((name): Change => [`${name} asks for no attempt`, 'one', name, fenceOf(name), '']),
     ...settles.map((name): Change => [`${name} does not ask whether it is held`, 'one', name, held, '']),
-    ['a renewal asks for no attempt', 'one', 'renew_held', fence, ''],
+    ['a renewal asks for no attempt', 'one', 'renew_held', fenceOf('renew_held'), ''],
     ['a lease that ran out is renewed', 'one', 'renew_held', 'and m.leased_until > public.model_now()', held],
     ['a renewal shortens a lease', 'one', 'renew_held', 'greatest(m.leased_until, ', 'greatest('],
     [
@@ -168,7 +168,13 @@ describe('it would be found out', () => {
     ['a claim waits for what is locked', 'two', 'claim_batch', 'for update skip locked', 'for update'],
     ['a claim locks nothing', 'two', 'claim_batch', 'for update skip locked', ''],
     ['what is given back counts', 'one', 'release_held', 'm.given_back + 1', 'm.given_back'],
-    ['a failure counts no attempts', 'one', 'fail_held', 'and m.attempt - m.given_back < m.max_attempts', ''],
+    [
+      'a failure counts no attempts',
+      'one',
+      'fail_batch',
+      'and m.attempt - m.given_back < m.max_attempts',
+      '',
+    ],
     ['a redriven message begins to count anew', 'one', 'redrive', 't.attempt, t.attempt', '0, 0'],
     ['what succeeded is redriven', 'one', 'redrive', `a.outcome = 'dead'`, 'true'],
     ['a redrive waits for another', 'two redriving', 'redrive', 'for update skip locked', 'for update'],

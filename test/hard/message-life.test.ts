@@ -4,7 +4,7 @@
 import fc from 'fast-check'
 import { Consumer, PgqrsMessages } from 'pgqrs'
 import { expect, test } from 'vitest'
-import { breakFunction } from '../harness/broken.js'
+import { breakFunction, fenceOf } from '../harness/broken.js'
 import { type OwnQueue, ownQueue } from '../harness/own-queue.js'
 import { Model } from './message-life/model.js'
 import { consumerCount, type Real, steps } from './message-life/steps.js'
@@ -29,14 +29,12 @@ test('whatever happens to messages in whatever order, the database does what the
   await fc.assert(lives(await ownQueue()), { numRuns: 300, interruptAfterTimeLimit: 15_000 })
 })
 
-const fence = 'and m.attempt = u.attempt'
-
 test.each([
-  ['an archive asks for the attempt', 'pgqrs_archive_batch', fence, ''],
-  ['a delete asks for the attempt', 'pgqrs_delete_batch', fence, ''],
-  ['a release asks for the attempt', 'pgqrs_release_held', fence, ''],
-  ['an extension asks for the attempt', 'pgqrs_extend_held', fence, ''],
-  ['a failure asks for the attempt', 'pgqrs_fail_held', fence, ''],
+  ['an archive asks for the attempt', 'pgqrs_take', fenceOf('pgqrs_take'), ''],
+  ['a delete asks for the attempt', 'pgqrs_delete_batch', fenceOf('pgqrs_delete_batch'), ''],
+  ['a release asks for the attempt', 'pgqrs_release_held', fenceOf('pgqrs_release_held'), ''],
+  ['an extension asks for the attempt', 'pgqrs_extend_held', fenceOf('pgqrs_extend_held'), ''],
+  ['a failure asks for the attempt', 'pgqrs_fail_batch', fenceOf('pgqrs_fail_batch'), ''],
   ['a settle asks whether the message is held', 'pgqrs_release_held', 'and m.leased_until is not null', ''],
   ['a claim looks at leases', 'pgqrs_claim_batch', 'm.leased_until <= v_now', 'true'],
   [

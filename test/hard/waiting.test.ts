@@ -131,7 +131,8 @@ describe('settles of overlapping batches from several processes', () => {
 
   test('are found out to deadlock where they do not lock in the order of the ids', async () => {
     const own = await ownQueue()
-    for (const name of ['archive_batch', 'delete_batch', 'release_held', 'fail_held', 'extend_held'])
+    // The others take the order from the index.
+    for (const name of ['release_held', 'extend_held'])
       await breakFunction(own.directDsn, `pgqrs_${name}`, /order by u\.id\b[^)\n]*/, '')
     expect((await rounds(own, 200)).errors).toContain('40P01')
   })

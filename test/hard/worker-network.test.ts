@@ -4,7 +4,7 @@ import pg from 'pg'
 import { connect, type Handler } from 'pgqrs'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { Calls } from '../../src/worker/calls.js'
-import { breakFunction } from '../harness/broken.js'
+import { breakFunction, fenceOf } from '../harness/broken.js'
 import { eventually } from '../harness/eventually.js'
 import { tablesOf, violations } from '../harness/ledger.js'
 import { Network } from '../harness/network.js'
@@ -202,7 +202,7 @@ describe('a settle that arrives after its lease, when another has the message', 
 
   test('is found out to take the message away where it has no fence', async () => {
     const own = await ownQueue()
-    await breakFunction(own.directDsn, 'pgqrs_archive_batch', 'and m.attempt = u.attempt', '')
+    await breakFunction(own.directDsn, 'pgqrs_take', fenceOf('pgqrs_take'), '')
     const { archived, by } = await late(own)
     expect({ archived, by }).toEqual({ archived: false, by: ['late'] })
   })

@@ -3,6 +3,15 @@
 
 import pg from 'pg'
 
+/** By which the settle of this name asks for the attempt. An archive of a batch does so in `pgqrs_take`. */
+export function fenceOf(name: string): string {
+  if (name.endsWith('_held')) return 'and m.attempt = u.attempt'
+  if (name.endsWith('take'))
+    return 'and m.attempt = coalesce(p_attempt, p_attempts[width_bucket(m.id, p_ids)])'
+  const named = 'v_attempts[width_bucket(m.id, v_ids)]'
+  return `and m.attempt = ${name.endsWith('delete_batch') ? `coalesce(v_attempt, ${named})` : named}`
+}
+
 /** Replaces `part` wherever it stands in the function, and fails where it stands nowhere. */
 export async function breakFunction(
   directDsn: string,

@@ -47,6 +47,20 @@ describe('an archived message', () => {
     expect(Math.abs(archived!.processingDuration! - taken)).toBeLessThanOrEqual(1)
   })
 
+  test('says it of rows by plain SQL too, and anew when their times change', async () => {
+    const { id } = await it.admin.getQueue(await it.newQueue())
+    const insert = `insert into pgqrs_archive (id, queue_id, due_at, enqueued_at, payload, dequeued_at, archived_at)
+      values ($1, $2, now(), now(), '1', '2026-01-01 00:00:00Z', '2026-01-01 00:01:00.0015Z')
+      returning processing_duration as took`
+    expect(await it.sql(insert, ['900000001', id])).toEqual([{ took: '60002' }])
+    const update = (set: string) =>
+      it.sql(`update pgqrs_archive set ${set} where id = 900000001 returning processing_duration as took`)
+    expect(await update(`dequeued_at = dequeued_at - interval '2 s'`)).toEqual([{ took: '62002' }])
+    // In another partition, a row of its own.
+    expect(await update(`archived_at = archived_at + interval '100 days'`)).toEqual([{ took: '8640062002' }])
+    expect(await update('dequeued_at = null')).toEqual([{ took: null }])
+  })
+
   test('has no processing duration when it was never dequeued', async () => {
     const queue = await it.newQueue()
     const { id } = await it.pgqrs.producer(queue).enqueue(1)

@@ -1,7 +1,10 @@
 // Who may settle a message: the attempt that holds it, and once.
 
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type Consumer, PgqrsMessages } from '../../src/index.js'
+import { breakFunction } from '../harness/broken.js'
+import { ownQueue } from '../harness/own-queue.js'
 import { spec } from '../harness/spec.js'
 
 const it = spec({ defaultLockTimeSeconds: 60 })
@@ -159,5 +162,116 @@ describe('an attempt', () => {
       attempts.push(last.attempt)
     }
     expect(attempts).toEqual([1, 2, 3, 4, 5])
+  })
+})
+
+describe('a batch', () => {
+  const [archive, remove, fail] = [
+    'select pgqrs_archive_batch($1::bigint[], $2::integer[], null, $3::text[]) as accepted',
+    'select pgqrs_delete_batch($1::bigint[], $2::integer[]) as accepted',
+    `select retried || dead as accepted, dead from pgqrs_fail_batch($1::bigint[], $2::integer[], $3::text[], $4::bigint[])`,
+  ]
+  const message = fc.record({ attempt: fc.integer({ min: 1, max: 3 }), held: fc.boolean() })
+  /** A message of the first twelve, by an attempt that it had: this one, or one before. */
+  const named = fc.record({ at: fc.nat({ max: 11 }), before: fc.constantFrom(0, 0, 0, 1), note: fc.string() })
+  const batch = fc.record({
+    how: fc.constantFrom('archive', 'archive with results', 'delete', 'fail'),
+    // All by their first attempt, or across.
+    messages: fc.oneof(
+      fc.array(fc.record({ attempt: fc.integer({ min: 1, max: 1 }), held: fc.boolean() }), {
+        minLength: 12,
+        maxLength: 12,
+      }),
+      fc.array(message, { minLength: 12, maxLength: 12 }),
+    ),
+    names: fc.array(named, { maxLength: 30 }),
+  })
+
+  test('is refused as a whole where it cannot be told what was settled by another in the same microsecond', async () => {
+    const own = await ownQueue()
+    await breakFunction(
+      own.directDsn,
+      'pgqrs_archive_batch',
+      'clock_timestamp()',
+      `'2031-01-01'::timestamptz`,
+    )
+    const consumer = own.pgqrs.consumer(own.queue)
+    await own.pgqrs.producer(own.queue).batchEnqueue([1, 2, 3])
+    const [first, second, third] = await consumer.dequeueBatch(3)
+    expect(await consumer.archive(first!)).toBe(true)
+    expect(await consumer.archive(first!)).toBe(false)
+    await expect(consumer.archiveBatch([first!, second!])).rejects.toMatchObject({ cause: { code: '40001' } })
+    expect(await consumer.archiveBatch([second!, third!])).toEqual([true, true])
+  })
+
+  test('settles those that are held by the attempts named, once, in whatever order and company', async () => {
+    const queue = await it.newQueue()
+    await fc.assert(
+      fc.asyncProperty(batch, async ({ how, messages, names }) => {
+        const ids = (await it.pgqrs.producer(queue).batchEnqueue(messages)).map(({ id }) => id)
+        await it.sql(
+          `update pgqrs_messages m set attempt = u.attempt, leased_until = case when u.held then now() end, dequeued_at = now()
+           from unnest($1::bigint[], $2::integer[], $3::boolean[]) u(id, attempt, held) where m.id = u.id`,
+          [ids, messages.map(({ attempt }) => attempt), messages.map(({ held }) => held)],
+        )
+        const attempts = names.map(({ at, before }) => messages[at]!.attempt - before)
+        const accepted = new Map<number, number>()
+        for (const [n, { at, before }] of names.entries())
+          if (before === 0 && messages[at]!.held && !accepted.has(at)) accepted.set(at, n)
+        const notes = names.map(({ note }) => JSON.stringify(note.replaceAll('\0', '')))
+        const more = {
+          archive: [null],
+          'archive with results': [notes],
+          delete: [],
+          // Every second message for good.
+          fail: [notes, names.map(({ at }) => (at % 2 ? null : '60000'))],
+        }[how]
+        const text = how === 'delete' ? remove : how === 'fail' ? fail : archive
+        const [row] = await it.sql<{ accepted: number[] | null; dead?: number[] }>(text!, [
+          names.map(({ at }) => ids[at]),
+          attempts,
+          ...more,
+        ])
+        const positions = [...accepted.values()].map((n) => n + 1).toSorted((a, b) => a - b)
+        // Null says: all of them.
+        if (row!.accepted === null) expect(positions).toHaveLength(names.length)
+        else expect(row!.accepted.toSorted((a, b) => a - b)).toEqual(positions)
+        if (row!.dead) expect(row!.dead.every((n) => names[n - 1]!.at % 2 === 1)).toBe(true)
+
+        const live = await it.sql<{ id: string; last_error: string | null }>(
+          'select id, last_error from pgqrs_messages where id = any ($1::bigint[])',
+          [ids],
+        )
+        const archived = await it.sql<{
+          id: string
+          result: string | null
+          last_error: string | null
+          outcome: string
+        }>(`select id, result::text, last_error, outcome from pgqrs_archive where id = any ($1::bigint[])`, [
+          ids,
+        ])
+        for (const [at, id] of ids.entries()) {
+          const n = accepted.get(at)
+          const kept = archived.filter((one) => one.id === id)
+          const left = live.filter((one) => one.id === id)
+          const note = n === undefined ? null : notes[n]
+          if (n === undefined || (how === 'fail' && at % 2 === 0)) {
+            expect(kept).toEqual([])
+            expect(left).toEqual([{ id, last_error: n === undefined ? null : note }])
+          } else {
+            expect(left).toEqual([])
+            expect(kept).toEqual(
+              {
+                archive: [{ id, result: null, last_error: null, outcome: 'archived' }],
+                'archive with results': [{ id, result: note, last_error: null, outcome: 'archived' }],
+                delete: [],
+                fail: [{ id, result: null, last_error: note, outcome: 'dead' }],
+              }[how],
+            )
+          }
+        }
+      }),
+      { numRuns: 150, interruptAfterTimeLimit: 20_000 },
+    )
   })
 })
