@@ -1,6 +1,6 @@
 // Calls made at the same moment share a statement. No timer: what is asked for while a statement runs goes
 // into the next one, so that a lone call waits for nothing and a crowd pays for one commit together. One
-// statement at a time, so that what a caller asked for first happens first.
+// statement at a time, so that what a caller asked for first happens first; more only where that does not matter.
 import { PgqrsError } from '../words/errors.js'
 
 /** What waits for its statement, and is told what came of it; neither of the two throws. */
@@ -16,13 +16,15 @@ export interface CoalescerLimits {
   maxItems: number
   /** Summed weight of one statement at most; one item alone may weigh more. */
   maxWeight: number
+  /** Statements at once at most, where so many items wait that another one is full. Default 1. */
+  atOnce?: number
 }
 
 export class Coalescer<Item, Result> {
   readonly #runAll: (items: Item[]) => Promise<Result[]>
   readonly #limits: CoalescerLimits
   #waiting: Waiting<Item, Result>[] = []
-  #running = false
+  #running = 0
   /** Items that were added and not answered. */
   pending = 0
 
@@ -43,15 +45,16 @@ export class Coalescer<Item, Result> {
   push(waiting: Waiting<Item, Result>): void {
     this.pending += 1
     this.#waiting.push(waiting)
-    if (this.#running) return
-    this.#running = true
+    const { atOnce = 1, maxItems } = this.#limits
+    if (this.#running > 0 && (this.#running >= atOnce || this.#waiting.length < maxItems)) return
+    this.#running += 1
     // Not at once: the calls that the program makes in this same turn go along.
     queueMicrotask(() => void this.#drain())
   }
 
   async #drain(): Promise<void> {
     while (this.#waiting.length > 0) await this.#runOne(this.#take())
-    this.#running = false
+    this.#running -= 1
   }
 
   #take(): Waiting<Item, Result>[] {

@@ -18,7 +18,8 @@ import { PgqrsError } from '../words/errors.js'
 import type { HeldMessage } from '../words/message.js'
 import type { Calls } from './calls.js'
 
-const together = { maxItems: 1_000, maxWeight: Number.POSITIVE_INFINITY }
+/** In no order: each message is settled once. Two at once, for one alone would leave the server waiting for its commit. */
+const together = { maxItems: 1_000, maxWeight: Number.POSITIVE_INFINITY, atOnce: 2 }
 const renewedTogether = 5_000
 /** A renewal that hangs is given up while the lease leaves time for another, but not before it had a chance. */
 const renewWithin = { partOfLease: 1 / 4, leastMs: 250 }
@@ -96,14 +97,12 @@ export class Settler {
     statement: (session: Session, items: readonly Item[]) => Promise<Answer[]>,
     answerOf: (fate: Fate) => Answer | false,
   ): Coalescer<Item, Answer | false> {
-    let uncertain = false
     return new Coalescer<Item, Answer | false>(
       (items) =>
         this.#calls.persistently(
           async (session, tries) => {
-            uncertain = tries > 0
             const answers: (Answer | false)[] = await statement(session, items)
-            if (!uncertain || answers.every((answer) => answer !== false)) return answers
+            if (tries === 0 || answers.every((answer) => answer !== false)) return answers
             const fates = await fatesOf(session, items)
             return answers.map((answer, i) => (answer === false ? answerOf(fates[i] as Fate) : answer))
           },

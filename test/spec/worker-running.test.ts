@@ -341,6 +341,27 @@ describe('fetching ahead', () => {
     await eventually(() => worker.counters.succeeded === 9_000)
   })
 
+  test('settles by two statements at once, no more, where thousands wait; each message once', async () => {
+    const name = await it.newQueue()
+    await fill(name, 9_000)
+    const watched = watchedPool(it.dsn)
+    const both = deferred()
+    let running = 0
+    let most = 0
+    const count = (more: number) => (text: string) => {
+      if (!/archive_batch/.test(text)) return undefined
+      running += more
+      most = Math.max(most, running)
+      if (running === 2) both.resolve()
+      return both.promise
+    }
+    watched.before = count(1)
+    watched.after = count(-1)
+    const worker = await workers.start(name, () => {}, {}, await connect({ pool: watched.pool }))
+    await eventually(() => worker.counters.succeeded === 9_000)
+    expect([most, worker.counters.started, worker.counters.lost]).toEqual([2, 9_000, 0])
+  })
+
   test('fetches the next messages while fast handlers run', async () => {
     const name = await it.newQueue()
     await fill(name, 8_000)
