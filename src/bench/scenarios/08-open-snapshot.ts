@@ -70,6 +70,8 @@ export const openSnapshot: Scenario = {
       const until = performance.now() + 2_000
       while (called - 1_000 < sent && performance.now() < until) await pause(10)
       stage.meter.stop()
+      // Before the system is closed: what it does to its tables meanwhile, as a REINDEX of pg-boss, may wait for it.
+      await snapshot.release()
       const quarter = (n: number) =>
         samples.slice(Math.floor((seconds * n) / 4), Math.floor((seconds * (n + 1)) / 4))
       const p95 = (some: number[][]) =>
