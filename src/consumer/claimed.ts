@@ -31,6 +31,9 @@ export interface Claimed extends Row {
 export const countOf = (claimed: readonly Claimed[]): number =>
   claimed.reduce((sum, { ids }) => sum + ids.length, 0)
 
+/** Whether it claimed nothing because its turn did not come in time. */
+export const isBusy = ([row]: readonly Claimed[]): boolean => row?.cut === true && row.ids.length === 0
+
 /** The messages of a row, in the order of delivery. */
 export function messagesOf<T>(claimed: Claimed, leasedBy: Id | null): Message<T>[] {
   const { ids, max_attempts: maxAttempts, details } = claimed

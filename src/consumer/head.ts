@@ -59,8 +59,9 @@ export class Head {
    * @param claimed in order of delivery
    * @param wanted how many were asked for
    * @param tookMs how long the caller waited for them
+   * @param others how many others claim from the queue, about: the share of the time is that of all together
    */
-  found(start: Start, claimed: readonly Claimed[], wanted: number, tookMs: number): void {
+  found(start: Start, claimed: readonly Claimed[], wanted: number, tookMs: number, others = 0): void {
     this.#short = start !== atTheHead && countOf(claimed) < wanted
     if (start === atTheHead && !this.#wasLong(claimed, tookMs)) {
       this.#marks.clear()
@@ -68,8 +69,10 @@ export class Head {
     }
     if (start === atTheHead) {
       const wayMs = this.#wayMs(claimed, tookMs)
-      this.#headUntil = this.#now() + Math.min(longestMs, Math.max(shortestMs, wayMs / share))
-      this.#headWhenShort = wayMs > veryLongMs ? this.#headUntil : this.#now() + wayMs / shareWhenShort
+      const after = (part: number) =>
+        this.#now() + Math.min(longestMs, Math.max(shortestMs, (wayMs * (1 + others)) / part))
+      this.#headUntil = after(share)
+      this.#headWhenShort = wayMs > veryLongMs ? this.#headUntil : after(shareWhenShort)
     }
     // A time has microseconds, and a Date cuts them off: never behind the mark, at most before it.
     for (const row of claimed) this.#marks.set(row.priority, lastDueOf(row))

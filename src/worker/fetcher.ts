@@ -1,6 +1,7 @@
 // Fetches for all lanes of a worker: in one statement for those that want messages now, and sleeps when none does,
 // until a notification, the time at which a delayed message is due, or the poll that is the net below both.
-import { type Claimed, countOf } from '../consumer/claimed.js'
+import { setTimeout as pause } from 'node:timers/promises'
+import { type Claimed, countOf, isBusy } from '../consumer/claimed.js'
 import { isPassing } from '../database/sqlstates.js'
 import { queueOfRow } from '../tables/queues.js'
 import { PgqrsError } from '../words/errors.js'
@@ -19,8 +20,6 @@ export interface Fetching {
 
 const longestSleepMs = 60_000
 const betweenAsksMs = 50
-/** A claim waits so long for those of other workers on its queue. */
-const turnMs = 1_000
 /** When the next message is due is asked again after so long, though nobody said that it has changed. */
 const askAgainMs = 15_000
 /** Of several queues, so many messages are fetched together, and so many wait here for their handlers. */
@@ -141,8 +140,10 @@ export class Fetcher {
       stirred: lane.stirred,
     }))
     const rows = await this.#claim(wanted)
+    if (isBusy(rows)) return this.#waitForTurn(wanting)
     const lanes = wanting.map(({ lane }) => lane)
     const took = performance.now() - asked
+    for (const { turn } of lanes) turn.came(took)
     const known = new Set(lanes.map(({ info }) => info?.id))
     if (rows.some((row) => !known.has(row.queue_id))) await this.#findAgain(lanes)
     const byQueue = new Map<string, Claimed[]>()
@@ -157,7 +158,7 @@ export class Fetcher {
     if (place >= 0) this.#next = this.#lanes.indexOf(lanes[end] as Lane) + 1
     for (const { lane, count, start, stirred } of wanted.slice(0, end + 1)) {
       const own = lanes.length === 1 ? rows : (byQueue.get(lane.info?.id ?? '') ?? [])
-      lane.head.found(start, own, count, took)
+      lane.head.found(start, own, count, took, lane.turn.others)
       lane.dry = countOf(own) < count && !own.some(({ cut }) => cut) && lane.stirred === stirred
       // What is left may be where a look from a mark does not come by.
       const headInMs = start.priorities === null ? null : lane.head.headInMs
@@ -189,13 +190,20 @@ export class Fetcher {
     const { lane, count, start } = one
     try {
       const { priorities, marks } = start
-      const values = [lane.queue, count, lane.settings.leaseMs, lane.workerId, priorities, marks, turnMs]
+      const { settings, turn } = lane
+      const values = [lane.queue, count, settings.leaseMs, lane.workerId, priorities, marks, turn.inServerMs]
       return (await session.run('claim', values)) as Claimed[]
     } catch (error) {
       // Deleted under the worker: it waits for the queue to be there again.
       if (PgqrsError.is(error, 'QUEUE_NOT_FOUND')) lane.info = null
       throw error
     }
+  }
+
+  /** Until the next try, which asks for what is wanted then. */
+  async #waitForTurn([one]: readonly Wanting[]): Promise<void> {
+    const ms = one?.lane.turn.missed() ?? 0
+    await pause(ms, undefined, { signal: this.#stopped.signal }).catch(() => {})
   }
 
   /** Queues that were deleted and made again under the worker are others now; it registers for them anew. */

@@ -5,6 +5,7 @@ import { PgqrsError } from '../words/errors.js'
 import type { QueueInfo } from '../words/message.js'
 import { Held, Running } from './held.js'
 import { type LaneSettings, laneSettings, type Served, type WorkerOptions } from './options.js'
+import { Turn } from './turn.js'
 
 /** Fetches ahead for so long at the pace of the handlers: a few round trips, not more than another could run. */
 const horizonMs = 25
@@ -21,6 +22,7 @@ export class Lane {
   readonly settings: LaneSettings
   readonly head = new Head()
   readonly running = new Running()
+  readonly turn = new Turn()
   /** The queue's row; null until it was found. */
   info: QueueInfo | null = null
   /** The last fetch found less than was wanted: no other one before something wakes it. */
