@@ -68,8 +68,9 @@ export class Database implements Session {
       })
     this.driver = driver
     this.defaults = defaults
-    // With a limit: it is sent for news that is old by then, and must not keep a dead connection.
-    this.notifier = new Notifier((queues) => this.within(notifyTimeoutMs).run('notify', [queues]))
+    // With a limit: it is sent for news that is old by then, and must not keep a dead connection, or whoever closes.
+    const limitMs = Math.min(notifyTimeoutMs, defaults.callTimeoutSeconds * 1_000)
+    this.notifier = new Notifier((queues) => this.within(limitMs).run('notify', [queues]))
     this.#identifier = `"${defaults.schema.replaceAll('"', '""')}"`
     this.#literal = `'${defaults.schema.replaceAll("'", "''")}'`
     this.#mark = createHash('sha256').update(defaults.schema).digest('hex').slice(0, 8)
