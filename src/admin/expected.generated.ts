@@ -114,7 +114,7 @@ export const expected: readonly string[] = [
   "function pgqrs_claim_batches(p_wanted jsonb, p_most integer) 2a9a7e4d61a7",
   "function pgqrs_claim_many(p_wanted jsonb) be8ee84b69e1",
   "function pgqrs_claim_type(p_queue text, p_count integer, p_lease_ms bigint, p_worker_id bigint, p_type text) 7f64355676b6",
-  "function pgqrs_delete_batch(p_ids bigint[], p_attempts integer[]) 67555fc24e03",
+  "function pgqrs_delete_batch(p_ids bigint[], p_attempts integer[]) 9ff77c79f15a",
   "function pgqrs_delete_held(p_ids bigint[], p_attempts integer[]) a24635c644b0",
   "function pgqrs_enqueue(queue text, payload jsonb, delay interval, priority integer, headers jsonb, max_attempts integer, due_at timestamp with time zone) 7230e75753ea",
   "function pgqrs_enqueue_batch(p_queue text, p_messages jsonb) as its owner d9a86c961022",
