@@ -17,6 +17,8 @@ const echoesMs = [5, 25, 120, 600]
 export class Notifier {
   readonly #announce: (queues: string[]) => Promise<unknown>
   readonly #waiting = new Set<string>()
+  /** Workers of this program, which need no notification to hear it. */
+  readonly #hearers = new Set<(queue: string) => void>()
   /** Statements that run. */
   readonly #running = new Set<Promise<unknown>>()
   /** With the queue that is said again then. */
@@ -30,9 +32,21 @@ export class Notifier {
     this.#announce = announce
   }
 
+  /** Tells what is announced here, sooner than a notification would, until it is aborted. */
+  hear(heard: (queue: string) => void, until: AbortSignal): void {
+    if (until.aborted) return
+    this.#hearers.add(heard)
+    until.addEventListener('abort', () => this.#hearers.delete(heard), { once: true })
+  }
+
+  /** A statement has announced its queue by itself. */
+  announced(queue: string): void {
+    for (const heard of this.#hearers) heard(queue)
+  }
+
   /**
    * Whether the statement that is about to run should announce its queue by itself, with what is waiting to be said. If
-   * it fails, nothing is said: `sayNow` then.
+   * it fails, nothing is said: `sayNow` then; when it is done, `announced`.
    * @param lastsMs for how long it will about run: what it adds is there at its end
    */
   turn(queue: string, lastsMs = 0): boolean {
@@ -90,6 +104,7 @@ export class Notifier {
     this.#waiting.clear()
     this.#busyUntil = performance.now() + intervalMs
     if (queues.length === 0) return
+    for (const queue of queues) this.announced(queue)
     // Whoever misses it finds the message by polling.
     const running: Promise<unknown> = this.#announce(queues)
       .catch(() => {})

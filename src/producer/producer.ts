@@ -226,7 +226,8 @@ export class Producer<Input = unknown, Output = Input> {
     try {
       const [[row], given] = await Promise.all([running, readMeanwhile(text)])
       if (!own) notifier.echo(queue)
-      else if (!announces) notifier.say(queue)
+      else if (announces) notifier.announced(queue)
+      else notifier.say(queue)
       return messagesOf(row, given, plain)
     } catch (error) {
       // What else it was to announce.

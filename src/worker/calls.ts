@@ -27,6 +27,11 @@ export class Calls {
     this.#reporter = reporter
   }
 
+  /** Tells which queues this program announces, until it is aborted. */
+  hear(heard: (queue: string) => void, until: AbortSignal): void {
+    this.#database.notifier.hear(heard, until)
+  }
+
   /** A session whose calls are given up sooner. */
   within(timeoutMs: number): Session {
     return timeoutMs < this.timeoutMs ? this.#database.within(timeoutMs) : this.session

@@ -95,6 +95,7 @@ export class Fetcher {
   async run(): Promise<void> {
     const { signal } = this.#stopped
     this.#keepPolling()
+    this.#calls.hear((queue) => this.news(queue), signal)
     while (!signal.aborted) {
       const wanting = this.#wanting()
       if (wanting.length === 0) {

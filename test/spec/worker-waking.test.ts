@@ -1,9 +1,9 @@
 // How soon a message starts on a worker that has nothing to do, and what that costs.
 
 import pg from 'pg'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { Database } from '../../src/database/database.js'
-import { connect, type PgqrsError } from '../../src/index.js'
+import { connect, type Pgqrs, type PgqrsError } from '../../src/index.js'
 import { hasPgBouncer } from '../../src/postgres/pgbouncer.js'
 import { eventually } from '../harness/eventually.js'
 import { poolerInFront } from '../harness/pooler-in-front.js'
@@ -14,6 +14,13 @@ import type { ProducerProgram, ProducerSays } from '../programs/producer.js'
 
 const it = spec()
 const workers = workersOf(it)
+/** Of a program that is not the worker's: nothing but the server is between them. */
+let other: Pgqrs
+const elsewhere = () => other
+beforeAll(async () => {
+  other = await connect(it.dsn)
+})
+afterAll(() => other.close())
 /** So long that whatever comes sooner was not found by looking. */
 const seldom = { pollInterval: '10s' } as const
 const median = (times: number[]) => times.toSorted((a, b) => a - b)[Math.floor(times.length / 2)]!
@@ -49,7 +56,7 @@ describe('an idle worker', () => {
     const took: number[] = []
     for (let n = 0; n < 25; n++) {
       const from = performance.now()
-      await it.pgqrs.producer(name).enqueue(n)
+      await elsewhere().producer(name).enqueue(n)
       took.push((await when(n)) - from)
     }
     expect(median(took)).toBeLessThan(50)
@@ -87,12 +94,12 @@ describe('an idle worker', () => {
     const name = await it.newQueue()
     const { begun, when } = await idleWorker(name)
     const committed = await it.transaction('commit', async (tx) => {
-      await it.pgqrs.producer(name).enqueue('in tx', { tx })
+      await elsewhere().producer(name).enqueue('in tx', { tx })
       return performance.now()
     })
     expect((await when('in tx')) - committed).toBeLessThan(3_000)
-    await it.transaction('rollback', (tx) => it.pgqrs.producer(name).enqueue('never', { tx }))
-    await it.pgqrs.producer(name).enqueue('after')
+    await it.transaction('rollback', (tx) => elsewhere().producer(name).enqueue('never', { tx }))
+    await elsewhere().producer(name).enqueue('after')
     await when('after')
     expect([...begun.keys()]).toEqual(['in tx', 'after'])
   })
@@ -100,7 +107,7 @@ describe('an idle worker', () => {
   test('starts delayed messages when they are due, in their order, and not before', async () => {
     const name = await it.newQueue()
     const { begun, when } = await idleWorker(name)
-    const producer = it.pgqrs.producer(name)
+    const producer = elsewhere().producer(name)
     const from = performance.now()
     const delays = [400, 150, 300, 700]
     for (const delay of delays) await producer.enqueue(delay, { delay })
@@ -118,14 +125,14 @@ describe('an idle worker', () => {
     const { begun } = await idleWorker(name)
     const delays = Array.from({ length: 60 }, (_, n) => 200 + n * 10)
     const from = performance.now()
-    await Promise.all(delays.map((delay) => it.pgqrs.producer(name).enqueue(delay, { delay })))
+    await Promise.all(delays.map((delay) => elsewhere().producer(name).enqueue(delay, { delay })))
     await eventually(() => begun.size === delays.length)
     for (const delay of delays) expect(begun.get(delay)! - from - delay).toBeLessThan(2_000)
   })
 
   test('starts delayed messages that were there before it', async () => {
     const name = await it.newQueue()
-    await it.pgqrs.producer(name).enqueue('later', { delay: '300ms' })
+    await elsewhere().producer(name).enqueue('later', { delay: '300ms' })
     const from = performance.now()
     const { when } = await idleWorker(name)
     expect((await when('later')) - from).toBeLessThan(4_000)
@@ -133,7 +140,7 @@ describe('an idle worker', () => {
 
   test('starts delayed messages when they are due where nothing wakes it either', async () => {
     const name = await it.newQueue()
-    await it.pgqrs.producer(name).enqueue('later', { delay: '300ms' })
+    await elsewhere().producer(name).enqueue('later', { delay: '300ms' })
     const begun = deferred()
     const from = performance.now()
     await workers.start(name, () => begun.resolve(), { ...seldom, listen: false })
@@ -145,7 +152,7 @@ describe('an idle worker', () => {
     const name = await it.newQueue()
     const hanging = await workers.start(name, () => new Promise(() => {}), seldom)
     const started = next(hanging, 'started')
-    await it.pgqrs.producer(name).enqueue('x')
+    await elsewhere().producer(name).enqueue('x')
     await started
     const { when } = await idleWorker(name)
     const from = performance.now()
@@ -176,7 +183,7 @@ describe('an idle worker', () => {
     onTestFinished(() => heard.end())
     const notified = new Promise((done) => heard.on('notification', done))
     await heard.query(`listen "${Database.of(it.pgqrs.pool).channel}"`)
-    await it.pgqrs.producer(name).enqueue('x')
+    await elsewhere().producer(name).enqueue('x')
     await notified
     // It was sent to the worker's connection too, which is as near.
     await heard.query('select 1')
@@ -197,7 +204,7 @@ describe('notifications', () => {
     const heard: (string | undefined)[] = []
     listener.on('notification', ({ payload }) => heard.push(payload))
     await listener.query(`listen "${Database.of(it.pgqrs.pool).channel}"`)
-    const producer = it.pgqrs.producer(name)
+    const producer = elsewhere().producer(name)
     const from = performance.now()
     let n = 0
     await Promise.all(
@@ -227,7 +234,7 @@ describe('notifications', () => {
     await listener.query(`listen "${Database.of(it.pgqrs.pool).channel}"`)
     const open = deferred()
     const tx = it.transaction('commit', async (client) => {
-      await it.pgqrs.producer(name).enqueue('x', { tx: client })
+      await elsewhere().producer(name).enqueue('x', { tx: client })
       await open.promise
     })
     // It is heard while the transaction is still open: it was none of it.
@@ -244,8 +251,8 @@ describe('notifications', () => {
     await listening(worker)
     const claims = () => watched.texts.filter((text) => /pgqrs_claim/.test(text)).length
     const before = claims()
-    for (let n = 0; n < 10; n++) await it.pgqrs.producer(other).enqueue(n)
-    await it.pgqrs.producer(name).enqueue('x')
+    for (let n = 0; n < 10; n++) await elsewhere().producer(other).enqueue(n)
+    await elsewhere().producer(name).enqueue('x')
     await next(worker, 'succeeded')
     expect(claims() - before).toBeLessThan(8)
   })
@@ -256,9 +263,20 @@ describe('a worker that polls', () => {
     const name = await it.newQueue()
     const { worker } = { worker: await workers.start(name, () => {}, { listen: false, pollInterval: 50 }) }
     const degraded = heardFrom(worker, 'degraded')
-    await it.pgqrs.producer(name).enqueue('x')
+    await elsewhere().producer(name).enqueue('x')
     await next(worker, 'succeeded')
     expect(degraded).toEqual([])
+  })
+
+  test('hears its own program at once, with listen: false', async () => {
+    const name = await it.newQueue()
+    const begun = deferred()
+    const worker = await workers.start(name, () => begun.resolve(), { ...seldom, listen: false })
+    await worker.idle()
+    const from = performance.now()
+    await it.pgqrs.producer(name).enqueue('x')
+    await begun.promise
+    expect(performance.now() - from).toBeLessThan(4_000)
   })
 
   test('costs little while there is nothing to do: at most 2.5 statements a second', async () => {
@@ -285,12 +303,12 @@ describe.skipIf(!hasPgBouncer())('through a pooler, which takes LISTEN and deliv
     onTestFinished(() => worker.stop({ timeout: 0 }))
     const degraded = heardFrom(worker, 'degraded')
     const succeeded = next(worker, 'succeeded')
-    await it.pgqrs.producer(name).enqueue('x')
+    await elsewhere().producer(name).enqueue('x')
     await succeeded
     const { error } = await eventually(() => degraded[0])
     expect(degraded).toEqual([{ what: 'listen', error }])
     expect((error as PgqrsError).message).toMatch(/listenDsn/)
-    await it.pgqrs.producer(name).enqueue('y')
+    await elsewhere().producer(name).enqueue('y')
     await next(worker, 'succeeded')
     expect(degraded).toHaveLength(1)
   })
@@ -309,7 +327,7 @@ describe.skipIf(!hasPgBouncer())('through a pooler, which takes LISTEN and deliv
     const degraded = heardFrom(worker, 'degraded')
     await listening(worker)
     const from = performance.now()
-    await pooled.producer(name).enqueue('x')
+    await elsewhere().producer(name).enqueue('x')
     await begun.promise
     expect(performance.now() - from).toBeLessThan(4_000)
     expect(degraded).toEqual([])
