@@ -8,7 +8,8 @@
 --   payloads     a JSON array
 --   details      by id, of those that are no first attempts, or have any of it: the attempt "a", headers "h", last
 --                error "e", given back "g"
---   walked       how many entries of the index were read up to here, by which a consumer knows when a mark pays
+--   walked       how many entries of the index were read up to here, by which a consumer knows when a mark pays; a page,
+--                whose entries may all be known to be dead and are not counted then, for three
 --   cut          whether it ends here because the payloads are long, though there are more messages
 --
 -- The priorities that are there are looked up one by one (a loose index scan), so that the delayed messages of
@@ -38,7 +39,7 @@ as $pgqrs$
 #variable_conflict use_column
 declare
   v_index constant oid := (quote_ident(:'schema') || '.pgqrs_messages_order')::regclass;
-  v_read bigint := pg_stat_get_xact_tuples_returned(v_index);
+  v_read bigint := pg_stat_get_xact_tuples_returned(v_index) + 3 * pg_stat_get_xact_blocks_fetched(v_index);
   -- What is stored in no more than this is no longer than some 200 kB, however well it was compressed.
   v_short constant integer := 4096;
   v_most_bytes constant bigint := 16777216;
@@ -159,7 +160,7 @@ begin
           hint = 'Nothing was claimed. Try again.';
       end if;
 
-      walked := pg_stat_get_xact_tuples_returned(v_index) - v_read;
+      walked := pg_stat_get_xact_tuples_returned(v_index) + 3 * pg_stat_get_xact_blocks_fetched(v_index) - v_read;
       v_left := v_left - v_found;
       v_bytes := v_bytes + pg_column_size(payloads);
       cut := v_taken < v_found or v_bytes >= v_most_bytes;

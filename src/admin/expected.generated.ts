@@ -110,7 +110,7 @@ export const expected: readonly string[] = [
   "function pgqrs_bury(p_ids bigint[], p_attempts integer[]) 783702fcc719",
   "function pgqrs_bury_spent(p_queue_id bigint) ddfc382a9115",
   "function pgqrs_claim(p_queue text, p_count integer, p_lease_ms bigint, p_worker_id bigint, p_priorities integer[], p_marks timestamp with time zone[]) 874bbbad6aec",
-  "function pgqrs_claim_batch(p_queue text, p_count integer, p_lease_ms bigint, p_worker_id bigint, p_priorities integer[], p_marks timestamp with time zone[], p_turn_ms integer) cddc8dd9ee3f",
+  "function pgqrs_claim_batch(p_queue text, p_count integer, p_lease_ms bigint, p_worker_id bigint, p_priorities integer[], p_marks timestamp with time zone[], p_turn_ms integer) e4c8b949c24a",
   "function pgqrs_claim_batches(p_wanted jsonb, p_most integer) 2a9a7e4d61a7",
   "function pgqrs_claim_many(p_wanted jsonb) be8ee84b69e1",
   "function pgqrs_claim_type(p_queue text, p_count integer, p_lease_ms bigint, p_worker_id bigint, p_type text) 7f64355676b6",
