@@ -20,6 +20,9 @@ export interface Fetching {
 
 const longestSleepMs = 60_000
 const betweenAsksMs = 50
+/** Of the time, at most so much for asking, where each takes long; and no longer between two than so. */
+const askShare = 0.05
+const longestAskMs = 5_000
 /** When the next message is due is asked again after so long, though nobody said that it has changed. */
 const askAgainMs = 15_000
 /** Of several queues, so many messages are fetched together, and so many wait here for their handlers. */
@@ -48,6 +51,7 @@ export class Fetcher {
   /** Of how many lanes it asks for messages in one statement. */
   #breadth = leastBreadth
   #askedAt = Number.NEGATIVE_INFINITY
+  #askFrom = Number.NEGATIVE_INFINITY
 
   constructor(lanes: readonly Lane[], calls: Calls, reporter: Reporter, fetching: Fetching) {
     this.#lanes = lanes
@@ -104,7 +108,7 @@ export class Fetcher {
       }
       try {
         await this.#calls.persistently(() => this.#fetch(wanting), { until: signal })
-        if (wanting.some(({ lane }) => lane.dry)) await this.#askWhenDue()
+        if (wanting.some(({ lane }) => lane.dry)) void this.#askWhenDue()
       } catch (error) {
         if (signal.aborted) return
         for (const { lane } of wanting) lane.dry = true
@@ -218,23 +222,25 @@ export class Fetcher {
   }
 
   /** Not after each look: where messages trickle in, or nothing happens, the answer of a moment ago will do. */
+  /** Beside the looks for messages: these do not wait for it, for its way may be long (docs/adr/0005). */
   async #askWhenDue(): Promise<void> {
-    const since = performance.now() - this.#askedAt
-    if (!this.#changed && since < askAgainMs) return
-    const wait = betweenAsksMs - since
-    if (wait > 0) {
-      if (this.#asking) return
-      this.#asking = true
+    const now = performance.now()
+    if (this.#asking || (!this.#changed && now - this.#askedAt < askAgainMs)) return
+    this.#asking = true
+    if (this.#askFrom > now) {
       setTimeout(() => {
         this.#asking = false
         if (!this.#stopped.signal.aborted) void this.#askWhenDue()
-      }, wait).unref()
+      }, this.#askFrom - now).unref()
       return
     }
-    this.#askedAt = performance.now()
+    this.#askedAt = now
     this.#changed = false
     const queues = this.#lanes.filter((lane) => lane.dry && !lane.suspended).map((lane) => lane.queue)
     const [row] = await this.#calls.session.run('nextDue', [queues]).catch(() => [])
+    const answered = performance.now()
+    this.#askFrom = answered + Math.min(longestAskMs, Math.max(betweenAsksMs, (answered - now) / askShare))
+    this.#asking = false
     // What became due after the look and before this question was in neither answer: once more.
     this.#stir()
     if (typeof row?.in_ms === 'number') this.dueIn(row.in_ms + 1)

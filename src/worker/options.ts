@@ -97,7 +97,7 @@ export interface WorkerOptions extends ServeOptions {
    * twice that while it is known that notifications arrive.
    */
   pollInterval?: Duration
-  /** Wakes by LISTEN. Default true; `false` to poll alone. */
+  /** Wakes by LISTEN. Default true; `false` to poll, and hear this program alone. */
   listen?: boolean
   /** Where to listen, when the pool goes through a pooler, which delivers no notifications. */
   listenDsn?: string
