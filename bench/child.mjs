@@ -7,12 +7,12 @@ import { fileURLToPath } from 'node:url'
 import { Gate, Meter, makersOf, payloadOf, Stage, scenarios } from '../dist/bench/index.js'
 import { Database } from '../dist/database/database.js'
 import { Config, PgqrsAdmin } from '../dist/index.js'
-import { makers as bullmq } from './peers/bullmq.mjs'
-import { makers as graphileWorker } from './peers/graphile-worker.mjs'
-import { makers as pgBoss } from './peers/pg-boss.mjs'
 
 const spec = JSON.parse(argv[2])
-const maker = { ...makersOf, ...graphileWorker, ...pgBoss, ...bullmq }[spec.system]
+// Only the peer that is asked for: without one, none needs to be installed.
+const file = ['graphile-worker', 'pg-boss', 'bullmq'].find((peer) => spec.system.startsWith(peer))
+const { makers } = file === undefined ? { makers: makersOf } : await import(`./peers/${file}.mjs`)
+const maker = makers[spec.system]
 const place = { dsn: spec.dsn, schema: 'public', redisPort: spec.redisPort, folder: spec.folder }
 if (maker === undefined) throw new Error(`There is no system called ${spec.system}.`)
 

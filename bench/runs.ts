@@ -63,10 +63,10 @@ export const roundsOf = (
 ): number => asked ?? Math.min(usualRounds, mostRounds)
 
 export async function play(options: RunOptions): Promise<Played> {
-  installPeers(options.say)
   const chosen = scenarios.filter(({ number }) => options.scenarios?.includes(number) ?? true)
   const takePart = (scenario: Scenario) =>
     scenario.systems.filter((name) => options.systems?.some((one) => name.startsWith(one)) ?? true)
+  if (chosen.some((scenario) => takePart(scenario).some(isPeer))) installPeers(options.say)
   const wantsRedis = chosen.some((scenario) => takePart(scenario).some(onRedis))
   const servers = await start(wantsRedis)
   if (wantsRedis && servers.redis === null)
@@ -113,6 +113,8 @@ export async function play(options: RunOptions): Promise<Played> {
   }
 }
 
+const isPeer = (system: string) => !/^(pgqrs|postgres)/.test(system)
+const arePeersInstalled = () => existsSync(`${peers}/node_modules/bullmq`)
 const onRedis = (system: string) => system.startsWith('bullmq') && !system.startsWith('bullmq-postgres')
 
 async function runOnce(
@@ -205,7 +207,7 @@ async function describe({ admin }: Servers): Promise<Record<string, string>> {
 function versionsOf({ redis }: Servers): Record<string, string> {
   const installed = (name: string) =>
     JSON.parse(readFileSync(`${peers}/node_modules/${name}/package.json`, 'utf8')).version as string
-  const packages = ['pg', 'graphile-worker', 'pg-boss', 'bullmq', 'ioredis']
+  const packages = arePeersInstalled() ? ['pg', 'graphile-worker', 'pg-boss', 'bullmq', 'ioredis'] : []
   return {
     Node: versionOf(nodeOfRuns()),
     ...Object.fromEntries(packages.map((name) => [name, installed(name)])),
@@ -215,7 +217,7 @@ function versionsOf({ redis }: Servers): Record<string, string> {
 
 /** One command for everything: the peers come when they are first needed. */
 function installPeers(say: (line: string) => void): void {
-  if (existsSync(`${peers}/node_modules/bullmq`)) return
+  if (arePeersInstalled()) return
   say('Installing the peers into bench/peers …')
   const { status, stderr } = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--prefix', peers], {
     encoding: 'utf8',
@@ -226,7 +228,8 @@ function installPeers(say: (line: string) => void): void {
 /** The one that comes with the peers, for Linux on x64; elsewhere the one that runs this, where it is new enough. */
 function nodeOfRuns(): string {
   if (existsSync(newerNode)) return newerNode
-  if (Number.parseInt(process.versions.node, 10) >= leastMajor) return process.execPath
+  if (Number.parseInt(process.versions.node, 10) >= leastMajor || !arePeersInstalled())
+    return process.execPath
   throw new Error(
     `The peers need Node ${leastMajor}, which comes along for Linux on x64 alone: run it with that one.`,
   )

@@ -66,6 +66,6 @@ export function delayAfter(
   backoff: (attempt: number, error: unknown) => number,
 ): number | null {
   if (says(error) === 'dead') return null
-  if (says(error) === 'retry') return (error as RetryAfter).delayMs
+  if (says(error) === 'retry') return durationMs((error as RetryAfter).delayMs, 'RetryAfter')
   return backoff(attempt, error)
 }

@@ -243,6 +243,22 @@ describe('a handler that throws', () => {
     expect(await it.admin.deadLetters.count(name)).toBe(1)
   })
 
+  test.each([Number.NaN, 1e18, -5])(
+    'a RetryAfter whose delayMs is no time any more, %s, costs no message its retry',
+    async (delayMs) => {
+      const name = await it.newQueue()
+      const worker = await workers.start(name, () => {
+        throw Object.assign(new RetryAfter(1), { delayMs })
+      })
+      const retried = next(worker, 'retried')
+      const told = next(worker, 'error')
+      const { id } = await enqueue(name)
+      expect(await retried).toMatchObject({ delayMs: 1_000 })
+      expect(await told).toMatchObject({ code: 'ARGUMENT_INVALID' })
+      expect(await live(id)).toMatchObject({ leasedUntil: null })
+    },
+  )
+
   test('RetryAfter is run again after that time, whatever the backoff says', async () => {
     const name = await it.newQueue()
     const worker = await workers.start(
